@@ -1,0 +1,160 @@
+//! `cargo xtask servers`: real servers for the tests, by hand.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::interrupt::Interrupt;
+use crate::servers::lifecycle::{self, Started};
+use crate::servers::{KINDS, ServerKind, kind, unavailable};
+
+/// Start, stop and find the real servers that tests use
+///
+/// Each server runs on a free port of the loopback interface, under an account that is not root, with its data in a folder
+/// of its own: below TOMBOLO_SERVERS_DIR if that is set, else in cargo's build folder, or for root in the folder for temporary
+/// files. Programs that are missing are installed from Debian's packages when this is run by root. Linux only.
+#[derive(Parser)]
+#[command(
+    after_help = "Example:\n  cargo xtask servers start postgres\n  eval \"$(cargo xtask servers env postgres)\"\n  \
+                        cargo test -p tombolo-connectors\n  cargo xtask servers stop"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start servers, installing what is missing; one that runs already is left as it is
+    #[command(after_help = "Example:\n  cargo xtask servers start postgres mariadb")]
+    Start(Names),
+    /// Stop servers and remove their data; their logs stay until the next start
+    #[command(after_help = "Example:\n  cargo xtask servers stop")]
+    Stop(Names),
+    /// Say which servers run, where, and what could be started
+    #[command(after_help = "Example:\n  cargo xtask servers status")]
+    Status(Names),
+    /// Print shell lines that tell tests where the running servers are (with their passwords)
+    #[command(after_help = "Example:\n  eval \"$(cargo xtask servers env)\"")]
+    Env(Names),
+}
+
+#[derive(Parser)]
+struct Names {
+    /// Names of servers, such as postgres or mariadb [default: all]
+    names: Vec<String>,
+}
+
+impl Names {
+    fn kinds(&self) -> Result<Vec<&'static dyn ServerKind>> {
+        if self.names.is_empty() {
+            return Ok(KINDS.to_vec());
+        }
+        self.names.iter().map(|name| kind(name)).collect()
+    }
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    match args.action {
+        Action::Start(names) => start(&names.kinds()?),
+        Action::Stop(names) => stop(&names.kinds()?),
+        Action::Status(names) => status(&names),
+        Action::Env(names) => env(&names),
+    }
+}
+
+fn start(kinds: &[&'static dyn ServerKind]) -> Result<ExitCode> {
+    let interrupt = Interrupt::install()?;
+    let mut code = ExitCode::SUCCESS;
+    for kind in kinds {
+        match lifecycle::obtain(*kind).and_then(|binaries| lifecycle::start(*kind, binaries, &interrupt)) {
+            Ok(Started::Now(server)) => {
+                println!(
+                    "{}: started {} {} on port {}",
+                    kind.name(),
+                    kind.title(),
+                    server.version,
+                    server.port
+                );
+            }
+            Ok(Started::Before(server)) => {
+                println!(
+                    "{}: {} {} runs already on port {}",
+                    kind.name(),
+                    kind.title(),
+                    server.version,
+                    server.port
+                );
+            }
+            // The others may still be of use.
+            Err(error) => {
+                eprintln!("error: {}: {error:#}", kind.name());
+                code = ExitCode::FAILURE;
+            }
+        }
+        if interrupt.is_requested() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(code)
+}
+
+fn stop(kinds: &[&'static dyn ServerKind]) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for kind in kinds {
+        match lifecycle::stop(*kind) {
+            Ok(true) => println!("{}: stopped", kind.name()),
+            Ok(false) => println!("{}: was not running", kind.name()),
+            Err(error) => {
+                eprintln!("error: {}: {error:#}", kind.name());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn status(names: &Names) -> Result<ExitCode> {
+    for kind in names.kinds()? {
+        let name = kind.name();
+        match (lifecycle::running(kind)?, kind.find()) {
+            (Some(server), _) => {
+                println!(
+                    "{name}: {} {} on port {}, process {}",
+                    kind.title(),
+                    server.version,
+                    server.port,
+                    server.pid()
+                );
+            }
+            (None, Some(binaries)) => println!("{name}: stopped ({} {})", kind.title(), kind.version(&binaries)?),
+            (None, None) => println!("{name}: {} is not installed", kind.title()),
+        }
+    }
+    if names.names.is_empty() {
+        for entry in unavailable::LIST {
+            println!("{}: cannot be had: {}", entry.name, entry.reason);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn env(names: &Names) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for kind in names.kinds()? {
+        match lifecycle::running(kind)? {
+            // Nothing in these URLs needs quoting for a shell, but quotes do no harm.
+            Some(server) => println!("export {}='{}'", kind.env_name(), server.url),
+            None if names.names.is_empty() => {}
+            None => {
+                eprintln!(
+                    "error: {0} is not running; start it with: cargo xtask servers start {0}",
+                    kind.name()
+                );
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}

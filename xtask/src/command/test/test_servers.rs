@@ -1,0 +1,241 @@
+//! The servers of a test run: which ran, which were missing, and whether that is a failure.
+
+use std::collections::BTreeSet;
+use std::env;
+
+use anyhow::{Result, bail};
+
+use super::Selection;
+use crate::interrupt::Interrupt;
+use crate::names;
+use crate::servers::lifecycle::{self, Started};
+use crate::servers::{KINDS, ServerKind, unavailable};
+
+/// The servers of one run. Those that were started for it are stopped when this is dropped.
+pub(crate) struct TestServers {
+    entries: Vec<Entry>,
+    environment: Vec<(&'static str, String)>,
+    started: Vec<&'static dyn ServerKind>,
+}
+
+struct Entry {
+    name: &'static str,
+    title: &'static str,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Ran(String),
+    /// Not there, for this reason; and whether that fails the run.
+    Missing {
+        reason: String,
+        fails: bool,
+    },
+}
+
+/// Which absences are failures.
+struct Strictness {
+    required: BTreeSet<String>,
+    is_ci: bool,
+}
+
+impl Strictness {
+    fn from_env() -> Result<Self> {
+        let required = env::var("TOMBOLO_REQUIRE").unwrap_or_default();
+        let is_ci = env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+        Self::new(&required, is_ci)
+    }
+
+    fn new(required: &str, is_ci: bool) -> Result<Self> {
+        let required: BTreeSet<String> = required
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let known = || {
+            KINDS
+                .iter()
+                .map(|kind| kind.name())
+                .chain(unavailable::LIST.iter().map(|entry| entry.name))
+        };
+        for name in &required {
+            if !known().any(|known| known == name) {
+                bail!(
+                    "TOMBOLO_REQUIRE names `{name}`, and there is no such server{}",
+                    names::suggestion(name, known())
+                );
+            }
+        }
+        Ok(Self { required, is_ci })
+    }
+
+    fn missing(&self, name: &str, reason: String, is_forgiven_in_ci: bool) -> State {
+        let fails = self.required.contains(name) || (self.is_ci && !is_forgiven_in_ci);
+        State::Missing { reason, fails }
+    }
+}
+
+impl TestServers {
+    /// Starts the servers that the selected tests use.
+    pub(crate) fn start(selection: &Selection, interrupt: &Interrupt) -> Result<Self> {
+        let is_used = |connector: &str| {
+            selection
+                .connector
+                .as_deref()
+                .is_none_or(|selected| selected == connector)
+        };
+        let strictness = Strictness::from_env()?;
+        let mut servers = Self {
+            entries: Vec::new(),
+            environment: Vec::new(),
+            started: Vec::new(),
+        };
+        for kind in KINDS.iter().filter(|kind| is_used(kind.connector())) {
+            let state = if interrupt.is_requested() {
+                State::Missing {
+                    reason: "interrupted".to_owned(),
+                    fails: false,
+                }
+            } else if selection.start_servers {
+                servers.start_one(*kind, &strictness, interrupt)?
+            } else {
+                strictness.missing(kind.name(), "not started, as asked".to_owned(), false)
+            };
+            servers.entries.push(Entry {
+                name: kind.name(),
+                title: kind.title(),
+                state,
+            });
+        }
+        for entry in unavailable::missed()?
+            .into_iter()
+            .filter(|entry| is_used(entry.connector))
+        {
+            let state = strictness.missing(entry.name, entry.reason.to_owned(), true);
+            servers.entries.push(Entry {
+                name: entry.name,
+                title: entry.title,
+                state,
+            });
+        }
+        Ok(servers)
+    }
+
+    fn start_one(
+        &mut self,
+        kind: &'static dyn ServerKind,
+        strictness: &Strictness,
+        interrupt: &Interrupt,
+    ) -> Result<State> {
+        if env::var_os(kind.env_name()).is_some() {
+            return Ok(State::Ran(format!("given by {}", kind.env_name())));
+        }
+        let binaries = match lifecycle::obtain(kind) {
+            Ok(binaries) => binaries,
+            Err(error) => return Ok(strictness.missing(kind.name(), format!("{error:#}"), false)),
+        };
+        // A server that is there but does not start is a fault to look at, never something to skip.
+        let (server, how) = match lifecycle::start(kind, binaries, interrupt) {
+            Ok(Started::Now(server)) => {
+                self.started.push(kind);
+                (server, "started for this run")
+            }
+            Ok(Started::Before(server)) => (server, "was running already"),
+            Err(error) => {
+                return Ok(State::Missing {
+                    reason: format!("{error:#}"),
+                    fails: true,
+                });
+            }
+        };
+        self.environment.push((kind.env_name(), server.url));
+        Ok(State::Ran(format!("{}, {how}", server.version)))
+    }
+
+    /// The variables that tell the tests where the servers are.
+    pub(crate) fn environment(&self) -> &[(&'static str, String)] {
+        &self.environment
+    }
+
+    /// Stops what was started for this run.
+    pub(crate) fn stop(&mut self) {
+        for kind in self.started.drain(..) {
+            if let Err(error) = lifecycle::stop(kind) {
+                eprintln!("warning: {} could not be stopped: {error:#}", kind.title());
+            }
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Vec<String> {
+        self.entries
+            .iter()
+            .map(|entry| match &entry.state {
+                State::Ran(how) => format!("{}: {} {how}", entry.name, entry.title),
+                State::Missing { reason, fails: true } => format!("{}: missing: {reason}", entry.name),
+                State::Missing { reason, fails: false } => format!("{}: skipped: {reason}", entry.name),
+            })
+            .collect()
+    }
+
+    /// One line for each server whose absence fails the run.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let failing = self
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.state, State::Missing { fails: true, .. }));
+        failing
+            .map(|entry| format!("{} is required and was not there", entry.title))
+            .collect()
+    }
+
+    pub(crate) fn skipped(&self) -> usize {
+        self.entries
+            .iter()
+            .filter(|entry| matches!(entry.state, State::Missing { fails: false, .. }))
+            .count()
+    }
+}
+
+impl Drop for TestServers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State, Strictness};
+
+    fn fails(required: &str, is_ci: bool, name: &str, is_forgiven_in_ci: bool) -> bool {
+        let state = Strictness::new(required, is_ci)
+            .unwrap()
+            .missing(name, "why".to_owned(), is_forgiven_in_ci);
+        matches!(state, State::Missing { fails: true, .. })
+    }
+
+    #[test]
+    fn at_home_a_missing_server_is_skipped() {
+        assert!(!fails("", false, "postgres", false));
+    }
+
+    #[test]
+    fn a_required_server_must_be_there() {
+        assert!(fails("mariadb, postgres", false, "postgres", false));
+        assert!(!fails("mariadb", false, "postgres", false));
+        assert!(fails("oracle", false, "oracle", true));
+    }
+
+    #[test]
+    fn in_ci_only_what_nobody_can_install_may_be_missing() {
+        assert!(fails("", true, "postgres", false));
+        assert!(!fails("", true, "oracle", true));
+    }
+
+    #[test]
+    fn a_misspelt_requirement_is_an_error() {
+        let error = Strictness::new("postgers", false).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("did you mean `postgres`?"), "{error}");
+    }
+}
