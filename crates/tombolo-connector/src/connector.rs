@@ -11,7 +11,7 @@ use datafusion_physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Capabilities, Error, ErrorCode, KeyBatch, OptionSpec, Options, Result, RowCount, Scan, ScanOffer, TableDescription,
+    Answer, Capabilities, Error, ErrorCode, KeyBatch, KeySupport, OptionSpec, Options, Result, RowCount, Scan, ScanOffer, TableDescription,
     TableRef,
 };
 
@@ -80,6 +80,15 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Says of the top operator of `scan`, part by part, whether the source does it. Everything below it was accepted
     /// before. Pure: reaches no source, and gives the same answer each time.
     fn offer(&self, scan: &Scan) -> ScanOffer;
+
+    /// Says whether keys that arrive at run time may be shipped for these output columns of an accepted tree. Pure. The
+    /// default takes them wherever the source takes keys at all.
+    fn offer_keys(&self, _scan: &Scan, _columns: &[usize]) -> Answer {
+        match self.capabilities().keys {
+            KeySupport::None => Answer::refused("the source takes no keys at run time"),
+            KeySupport::Exact { .. } => Answer::Exact,
+        }
+    }
 
     /// The native form of an accepted tree. Pure.
     ///

@@ -51,6 +51,10 @@ macro_rules! pass_on {
             self.$inner.offer(scan)
         }
 
+        fn offer_keys(&self, scan: &$crate::Scan, columns: &[usize]) -> $crate::Answer {
+            self.$inner.offer_keys(scan, columns)
+        }
+
         fn native_query(&self, scan: &$crate::Scan) -> $crate::Result<$crate::NativeQuery> {
             self.$inner.native_query(scan)
         }

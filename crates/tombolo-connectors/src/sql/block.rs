@@ -1,0 +1,178 @@
+use super::dialect::Dialect;
+use super::value::{Level, Value};
+
+/// One `SELECT` that is being built: the values that its output columns stand for, and its clauses.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    /// The text of each output column in this block's scope, by position.
+    pub(super) items: Vec<Value>,
+    /// What the rows come from.
+    pub(super) source: RowSource,
+    /// The conjuncts of WHERE.
+    pub(super) filters: Vec<Value>,
+    /// The keys of GROUP BY; empty for one group of all rows; `None` where rows are not grouped.
+    pub(super) group: Option<Vec<String>>,
+    /// The conjuncts of HAVING.
+    pub(super) having: Vec<Value>,
+    /// The keys of ORDER BY, first the most significant.
+    pub(super) order: Vec<OrderKey>,
+    /// Rows passed over.
+    pub(super) skip: usize,
+    /// The most rows that follow.
+    pub(super) fetch: Option<usize>,
+}
+
+/// What a block's rows come from.
+#[derive(Debug, Clone)]
+pub(super) enum RowSource {
+    /// A FROM clause.
+    From(From),
+    /// Several selects, one after another. Every further clause but a limit needs a block around it.
+    Union(Vec<String>),
+}
+
+/// A FROM clause: a relation and what is joined to it, from left to right.
+#[derive(Debug, Clone)]
+pub(super) struct From {
+    pub(super) first: Relation,
+    pub(super) steps: Vec<JoinStep>,
+}
+
+/// A table or a derived table under its alias.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    pub(super) text: String,
+}
+
+/// A relation joined to those before it.
+#[derive(Debug, Clone)]
+pub(super) struct JoinStep {
+    pub(super) kind: StepKind,
+    pub(super) relation: Relation,
+    pub(super) on: Vec<Value>,
+}
+
+/// How a step joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepKind {
+    Inner,
+    Left,
+    Full,
+}
+
+/// A key of ORDER BY.
+#[derive(Debug, Clone)]
+pub(super) struct OrderKey {
+    /// The value as it is sorted by.
+    pub(super) value: Value,
+    pub(super) ascending: bool,
+    pub(super) nulls_first: bool,
+}
+
+impl Block {
+    pub(super) fn new(source: RowSource, items: Vec<Value>) -> Self {
+        Self {
+            items,
+            source,
+            filters: Vec::new(),
+            group: None,
+            having: Vec::new(),
+            order: Vec::new(),
+            skip: 0,
+            fetch: None,
+        }
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.skip > 0 || self.fetch.is_some()
+    }
+
+    /// Whether the block is a FROM clause with at most filters (and an order, which a join forgets).
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.source, RowSource::From(_)) && self.group.is_none() && !self.is_limited()
+    }
+
+    /// Whether the block is one relation whose columns come out as they are.
+    pub(super) fn is_bare_relation(&self) -> bool {
+        self.is_plain()
+            && matches!(&self.source, RowSource::From(from) if from.steps.is_empty())
+            && self.items.iter().all(|item| item.column.is_some())
+    }
+
+    /// The text of the block with these output columns, each under its name where it has one.
+    pub(super) fn select(&self, dialect: &dyn Dialect, items: &[(&Value, Option<&str>)]) -> String {
+        let mut text = match &self.source {
+            RowSource::Union(selects) => selects.join(" UNION ALL "),
+            RowSource::From(from) => {
+                let list: Vec<String> = items
+                    .iter()
+                    .map(|(item, name)| match name {
+                        Some(name) if item.column.as_deref() != Some(*name) => {
+                            format!("{} AS {}", item.sql, dialect.identifier(name))
+                        }
+                        _ => item.sql.clone(),
+                    })
+                    .collect();
+                let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+                format!("SELECT {list} FROM {}", from.text(dialect))
+            }
+        };
+        text.push_str(&clause(" WHERE ", &self.filters));
+        if let Some(keys) = self.group.as_ref().filter(|keys| !keys.is_empty()) {
+            text.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+        }
+        text.push_str(&clause(" HAVING ", &self.having));
+        if !self.order.is_empty() {
+            let keys: Vec<String> = self
+                .order
+                .iter()
+                .map(|key| dialect.order_key(&key.value.sql, key.ascending, key.nulls_first))
+                .collect();
+            text.push_str(&format!(" ORDER BY {}", keys.join(", ")));
+        }
+        text.push_str(&dialect.limit_clause(self.skip, self.fetch));
+        text
+    }
+}
+
+impl From {
+    pub(super) fn new(first: Relation) -> Self {
+        Self { first, steps: Vec::new() }
+    }
+
+    /// Whether a step keeps unmatched rows of both sides, so that nothing may be joined before it.
+    pub(super) fn has_full_join(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == StepKind::Full)
+    }
+
+    fn text(&self, dialect: &dyn Dialect) -> String {
+        let mut text = self.first.text.clone();
+        for step in &self.steps {
+            let words = match step.kind {
+                StepKind::Inner if step.on.is_empty() => dialect.cross_join(),
+                StepKind::Inner => "JOIN",
+                StepKind::Left => "LEFT JOIN",
+                StepKind::Full => "FULL JOIN",
+            };
+            text.push_str(&format!(" {words} {}", step.relation.text));
+            match (step.kind, step.on.is_empty()) {
+                (StepKind::Inner, true) => {}
+                (_, true) => text.push_str(" ON 1 = 1"),
+                (_, false) => text.push_str(&clause(" ON ", &step.on)),
+            }
+        }
+        text
+    }
+}
+
+/// A clause of conjuncts, or nothing where there are none.
+pub(super) fn clause(word: &str, conjuncts: &[Value]) -> String {
+    if conjuncts.is_empty() {
+        return String::new();
+    }
+    let conjuncts: Vec<String> = match conjuncts {
+        [only] => vec![only.sql.clone()],
+        several => several.iter().map(|value| value.at(Level::And)).collect(),
+    };
+    format!("{word}{}", conjuncts.join(" AND "))
+}

@@ -1,0 +1,304 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::{DFSchema, TableReference};
+use datafusion::logical_expr::{Expr, SortExpr};
+use tombolo_connector::{Error, KeyBatch, Result, Scan, ScanTable};
+
+use super::block::{Block, From, OrderKey, Relation, RowSource};
+use super::dialect::Dialect;
+use super::expression::{Printer, Scope};
+use super::value::{Facts, Form, Level, Shipped, Value};
+
+/// A computed column whose text is longer than this is computed once, in a derived table, and then named.
+const LONGEST_REPEATED_TEXT: usize = 400;
+
+/// A tree in a source's language.
+#[derive(Debug, Clone)]
+pub struct Printed {
+    /// The text.
+    pub text: String,
+    /// How the source stores the values of each output column.
+    pub forms: Vec<Form>,
+    /// The stored column that each output column comes from, as errors name it.
+    pub origins: Vec<Option<Arc<str>>>,
+}
+
+/// Prints an accepted tree, around it the keys that arrived at run time.
+///
+/// # Errors
+/// [`tombolo_connector::ErrorCode::Internal`] where the tree was not accepted.
+pub fn print(dialect: &dyn Dialect, scan: &Scan, keys: Option<&KeyBatch>) -> Result<Printed> {
+    let mut compiler = Compiler::new(dialect);
+    let printed = compiler.block(scan, None).and_then(|block| match keys {
+        Some(keys) => compiler.with_keys(block, keys),
+        None => Ok(block),
+    });
+    let block = printed.map_err(|reason| {
+        Error::internal(format!("a tree that {} does not take was to be printed", dialect.name())).with_detail(reason)
+    })?;
+    let names: Vec<Option<String>> = scan.schema().fields().iter().map(|field| readable_name(field.name())).collect();
+    let items: Vec<(&Value, Option<&str>)> =
+        block.items.iter().zip(&names).map(|(item, name)| (item, name.as_deref())).collect();
+    let forms = block.items.iter().map(|item| item.facts.form).collect();
+    let origins = block.items.iter().map(|item| item.facts.origin.clone()).collect();
+    Ok(Printed { text: block.select(dialect, &items), forms, origins })
+}
+
+/// Turns trees into blocks.
+#[derive(Debug)]
+pub struct Compiler<'d> {
+    pub(super) dialect: &'d dyn Dialect,
+    aliases: HashSet<String>,
+    generated: usize,
+}
+
+impl<'d> Compiler<'d> {
+    pub(super) fn new(dialect: &'d dyn Dialect) -> Self {
+        Self { dialect, aliases: HashSet::new(), generated: 0 }
+    }
+
+    pub(super) fn printer(&self) -> Printer<'d> {
+        Printer { dialect: self.dialect }
+    }
+
+    /// Builds the block of a tree; `alias` is the name that the statement has for it, if any.
+    pub(super) fn block(&mut self, scan: &Scan, alias: Option<&str>) -> Shipped<Block> {
+        match scan {
+            Scan::Table(table) => Ok(self.table(table, alias)),
+            Scan::Filter { input, predicates } => {
+                let block = self.block(input, alias)?;
+                self.filter(block, input.schema(), predicates)
+            }
+            Scan::Project { input, exprs, schema } => {
+                let block = self.block(input, alias)?;
+                self.project(block, input.schema(), exprs, schema)
+            }
+            Scan::Alias { input, schema } => {
+                let alias = schema.iter().find_map(|(qualifier, _)| qualifier.map(TableReference::table));
+                self.block(input, alias)
+            }
+            Scan::Join(join) => self.join(join),
+            Scan::Aggregate(aggregate) => {
+                let block = self.block(&aggregate.input, alias)?;
+                self.aggregate(block, aggregate)
+            }
+            Scan::Sort { input, keys, fetch } => {
+                let block = self.block(input, alias)?;
+                self.sort(block, input.schema(), keys, *fetch)
+            }
+            Scan::Limit { input, skip, fetch } => {
+                let mut block = self.block(input, alias)?;
+                let left = block.fetch.map(|rows| rows.saturating_sub(*skip));
+                block.fetch = match (left, *fetch) {
+                    (Some(left), Some(fetch)) => Some(left.min(fetch)),
+                    (left, fetch) => left.or(fetch),
+                };
+                block.skip = block.skip.saturating_add(*skip);
+                Ok(block)
+            }
+            Scan::Union { inputs, schema } => self.union(inputs, schema),
+        }
+    }
+
+    fn table(&mut self, table: &ScanTable, alias: Option<&str>) -> Block {
+        let qualifier = table.schema.iter().find_map(|(qualifier, _)| qualifier.map(TableReference::table));
+        let name = &table.table().table;
+        let alias = self.alias(alias.or(qualifier).unwrap_or(name));
+        let mut text = self.dialect.table(table.table());
+        if &alias != name {
+            text = format!("{text} AS {}", self.dialect.identifier(&alias));
+        }
+        let items = table
+            .columns
+            .iter()
+            .filter_map(|index| Some((*index, table.description.columns.get(*index)?)))
+            .map(|(index, column)| {
+                self.column(&alias, column.field.name(), self.dialect.column(table, index))
+            })
+            .collect();
+        Block::new(RowSource::From(From::new(Relation { text })), items)
+    }
+
+    fn column(&self, alias: &str, name: &str, facts: Facts) -> Value {
+        let text = format!("{}.{}", self.dialect.identifier(alias), self.dialect.identifier(name));
+        Value { column: Some(name.to_owned()), ..Value::atom(text, facts) }
+    }
+
+    /// A name for a relation that no other in the statement has: the one wanted, or a generated one.
+    fn alias(&mut self, wanted: &str) -> String {
+        // Sources fold case in different ways, so no two aliases may differ by case alone.
+        if self.aliases.insert(wanted.to_lowercase()) {
+            return wanted.to_owned();
+        }
+        self.generated_alias()
+    }
+
+    fn generated_alias(&mut self) -> String {
+        loop {
+            self.generated += 1;
+            let alias = format!("t{}", self.generated);
+            if self.aliases.insert(alias.clone()) {
+                return alias;
+            }
+        }
+    }
+
+    /// Makes a block a derived table of a new one. Its output columns get names that are unique within it, and its order
+    /// goes on outside.
+    pub(super) fn wrap(&mut self, mut block: Block, keep_order: bool) -> Block {
+        let alias = self.generated_alias();
+        if let RowSource::Union(_) = block.source {
+            let items: Vec<Value> =
+                (1..).zip(&block.items).map(|(at, item)| self.column(&alias, &format!("c{at}"), item.facts.clone())).collect();
+            let text = format!("({}) AS {}", block.select(self.dialect, &[]), self.dialect.identifier(&alias));
+            return Block::new(RowSource::From(From::new(Relation { text })), items);
+        }
+        if !keep_order && !block.is_limited() {
+            block.order.clear();
+        }
+        let mut taken = HashSet::new();
+        let columns = block.items.iter().chain(block.order.iter().map(|key| &key.value));
+        let named: Vec<(&Value, String)> = (1..)
+            .zip(columns)
+            .map(|(at, item)| {
+                let wanted = item.column.clone().filter(|name| taken.insert(name.to_lowercase()));
+                let name = wanted.unwrap_or_else(|| unique(&mut taken, at));
+                (item, name)
+            })
+            .collect();
+        let list: Vec<(&Value, Option<&str>)> = named.iter().map(|(item, name)| (*item, Some(name.as_str()))).collect();
+        let text = format!("({}) AS {}", block.select(self.dialect, &list), self.dialect.identifier(&alias));
+        let mut outside: Vec<Value> =
+            named.iter().map(|(item, name)| self.column(&alias, name, item.facts.clone())).collect();
+        let order_values = outside.split_off(block.items.len());
+        let order = block.order.iter().zip(order_values).map(|(key, value)| OrderKey { value, ..key.clone() }).collect();
+        let mut wrapped = Block::new(RowSource::From(From::new(Relation { text })), outside);
+        if keep_order {
+            wrapped.order = order;
+        }
+        wrapped
+    }
+
+    /// Wraps the block unless its rows are not yet cut off, so that a further condition may join its own.
+    pub(super) fn open_for_rows(&mut self, block: Block) -> Block {
+        if block.is_limited() || matches!(block.source, RowSource::Union(_)) { self.wrap(block, true) } else { block }
+    }
+
+    fn filter(&mut self, block: Block, schema: &DFSchema, predicates: &[Expr]) -> Shipped<Block> {
+        let mut block = self.open_for_rows(block);
+        if block.group.as_ref().is_some_and(Vec::is_empty) {
+            block = self.wrap(block, true);
+        }
+        let conditions = {
+            let scope = Scope::new(schema, &block.items);
+            predicates.iter().map(|predicate| self.printer().truth(predicate, &scope)).collect::<Shipped<Vec<_>>>()?
+        };
+        if block.group.is_some() { block.having.extend(conditions) } else { block.filters.extend(conditions) }
+        Ok(block)
+    }
+
+    fn project(&mut self, block: Block, schema: &DFSchema, exprs: &[Expr], output: &DFSchema) -> Shipped<Block> {
+        let mut block = block;
+        let counts_on_aggregates = exprs.iter().any(|expr| !expr.column_refs().is_empty());
+        let repeats = block.items.iter().any(|item| item.sql.len() > LONGEST_REPEATED_TEXT && item.column.is_none());
+        // Without an aggregate in its list, a select without GROUP BY would give a row for each of its input's.
+        if matches!(block.source, RowSource::Union(_))
+            || (block.group.as_ref().is_some_and(Vec::is_empty) && !counts_on_aggregates)
+            || (repeats && !exprs.iter().all(is_plain))
+        {
+            block = self.wrap(block, true);
+        }
+        let items = {
+            let scope = Scope::new(schema, &block.items);
+            exprs.iter().map(|expr| self.printer().expression(expr, &scope)).collect::<Shipped<Vec<_>>>()?
+        };
+        block.items = items;
+        retype(&mut block.items, output);
+        block.items.iter().try_for_each(|item| self.dialect.reads(&item.facts.data_type))?;
+        Ok(block)
+    }
+
+    fn sort(&mut self, block: Block, schema: &DFSchema, keys: &[SortExpr], fetch: Option<usize>) -> Shipped<Block> {
+        let mut block = self.open_for_rows(block);
+        let order = {
+            let scope = Scope::new(schema, &block.items);
+            keys.iter().map(|key| self.sort_key(key, &scope)).collect::<Shipped<Vec<_>>>()?
+        };
+        // A constant sorts nothing, and a number in ORDER BY would mean the position of a column.
+        block.order = order.into_iter().filter(|key| key.value.literal.is_none()).collect();
+        block.fetch = fetch;
+        Ok(block)
+    }
+
+    pub(super) fn sort_key(&self, key: &SortExpr, scope: &Scope<'_>) -> Shipped<OrderKey> {
+        let value = self.printer().expression(&key.expr, scope)?;
+        let text = self.grouping_text(&value)?;
+        let value = Value { sql: text, level: Level::Atom, ..value };
+        Ok(OrderKey { value, ascending: key.asc, nulls_first: key.nulls_first })
+    }
+
+    /// The text of a value where equal values fall together: in GROUP BY, ORDER BY and DISTINCT.
+    pub(super) fn grouping_text(&self, value: &Value) -> Shipped<String> {
+        if value.facts.negative_zero {
+            return Err("a negative zero equals zero in the source and is less than it here".to_owned());
+        }
+        self.dialect.comparable(value)
+    }
+
+    fn union(&mut self, inputs: &[Arc<Scan>], schema: &DFSchema) -> Shipped<Block> {
+        let mut facts: Option<Vec<Facts>> = None;
+        let mut selects = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let mut block = self.block(input, None)?;
+            if block.is_limited() || matches!(block.source, RowSource::Union(_)) {
+                block = self.wrap(block, false);
+            }
+            block.order.clear();
+            let found = block.items.iter().map(|item| item.facts.clone());
+            facts = Some(match facts {
+                None => found.collect(),
+                Some(known) if known.len() != block.items.len() => {
+                    return Err("the inputs of a union have different columns".to_owned());
+                }
+                Some(known) => known.iter().zip(found).map(|(a, b)| a.either(&b)).collect::<Shipped<Vec<_>>>()?,
+            });
+            let names: Vec<String> = (1..=block.items.len()).map(|at| format!("c{at}")).collect();
+            let list: Vec<(&Value, Option<&str>)> =
+                block.items.iter().zip(&names).map(|(item, name)| (item, Some(name.as_str()))).collect();
+            selects.push(block.select(self.dialect, &list));
+        }
+        let facts = facts.ok_or_else(|| "a union has no inputs".to_owned())?;
+        let mut items: Vec<Value> = facts.into_iter().map(|facts| Value::atom("", facts)).collect();
+        retype(&mut items, schema);
+        Ok(Block::new(RowSource::Union(selects), items))
+    }
+}
+
+/// Gives values the types that the engine's schema says, which the walk knows only nearly.
+pub(super) fn retype(items: &mut [Value], schema: &DFSchema) {
+    for (item, field) in items.iter_mut().zip(schema.fields()) {
+        item.facts.data_type = field.data_type().clone();
+    }
+}
+
+fn unique(taken: &mut HashSet<String>, at: usize) -> String {
+    let mut name = format!("c{at}");
+    while !taken.insert(name.clone()) {
+        name.push('_');
+    }
+    name
+}
+
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_plain(&alias.expr),
+        other => matches!(other, Expr::Column(_)),
+    }
+}
+
+/// The name of an output column, where it is one that a person would write.
+fn readable_name(name: &str) -> Option<String> {
+    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (plain && !name.is_empty() && name.len() <= 64).then(|| name.to_owned())
+}

@@ -1,0 +1,47 @@
+use datafusion::common::ScalarValue;
+use tombolo_connector::KeyBatch;
+
+use super::block::Block;
+use super::compile::Compiler;
+use super::dialect::literal_value;
+use super::value::{Level, Shipped, Value};
+
+impl Compiler<'_> {
+    /// Keeps only the rows whose key columns equal one of the keys. A key with a null equals nothing.
+    pub(super) fn with_keys(&mut self, block: Block, keys: &KeyBatch) -> Shipped<Block> {
+        let mut block = self.open_for_rows(block);
+        if block.group.as_ref().is_some_and(Vec::is_empty) {
+            block = self.wrap(block, true);
+        }
+        let columns = keys
+            .columns
+            .iter()
+            .map(|at| block.items.get(*at).ok_or_else(|| format!("there is no column {at} to take keys")))
+            .collect::<Shipped<Vec<_>>>()?;
+        let texts = columns.iter().map(|column| self.grouping_text(column)).collect::<Shipped<Vec<_>>>()?;
+        let mut rows: Vec<Vec<String>> = Vec::with_capacity(keys.keys.num_rows());
+        for row in 0..keys.keys.num_rows() {
+            let values = columns
+                .iter()
+                .zip(keys.keys.columns())
+                .map(|(column, keys)| {
+                    let scalar = ScalarValue::try_from_array(keys, row).map_err(|error| error.strip_backtrace())?;
+                    literal_value(self.dialect, &scalar, column.facts.form)
+                })
+                .collect::<Shipped<Vec<_>>>()?;
+            if !values.iter().any(Value::is_null_literal) {
+                rows.push(values.into_iter().map(|value| value.sql).collect());
+            }
+        }
+        let condition = match (texts.as_slice(), rows.is_empty()) {
+            (_, true) => Value::predicate("1 = 0", Level::Compare),
+            ([text], false) => {
+                let keys: Vec<String> = rows.into_iter().flatten().collect();
+                Value::predicate(format!("{text} IN ({})", keys.join(", ")), Level::Compare)
+            }
+            (texts, false) => Value::predicate(self.dialect.key_rows(texts, &rows), Level::Compare),
+        };
+        if block.group.is_some() { block.having.push(condition) } else { block.filters.push(condition) }
+        Ok(block)
+    }
+}

@@ -1,0 +1,319 @@
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use rusqlite::{Connection, FileControl, OpenFlags};
+use tombolo_connector::{Error, ErrorCode, Result};
+
+use super::config::Config;
+
+/// Idle connections kept open.
+const MAX_IDLE: usize = 8;
+
+/// How many steps of its machine SQLite does between two looks at whether it should stop: well under a millisecond.
+const STEPS_BETWEEN_LOOKS: i32 = 4_000;
+
+/// Opens and lends read-only connections to one file.
+pub(super) struct Client {
+    name: String,
+    path: PathBuf,
+    busy_timeout: Duration,
+    idle: Mutex<Vec<Connection>>,
+    lent: AtomicUsize,
+}
+
+/// Tells the work behind a future or a stream to stop.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    flag: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    pub(super) fn at(deadline: Option<Instant>) -> Self {
+        Self { flag: Arc::default(), deadline }
+    }
+
+    pub(super) fn now(&self) {
+        self.flag.store(true, Ordering::Release);
+    }
+
+    fn is_due(&self) -> bool {
+        self.flag.load(Ordering::Acquire) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// Stops the work when its future is dropped.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.now();
+    }
+}
+
+impl Client {
+    pub(super) fn new(name: &str, config: &Config) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: config.path.clone(),
+            busy_timeout: config.busy_timeout,
+            idle: Mutex::default(),
+            lent: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many connections are in use.
+    #[cfg(test)]
+    pub(super) fn lent(&self) -> usize {
+        self.lent.load(Ordering::Acquire)
+    }
+
+    /// Runs blocking work on a connection, off the asynchronous threads. Dropping the future stops the work.
+    pub(super) async fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Lease<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let stop = Stop::default();
+        let _stop_on_drop = StopOnDrop(stop.clone());
+        let client = Arc::clone(self);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn_blocking(move || client.with(&stop, work));
+        match tasks.join_next().await {
+            Some(Ok(result)) => result.map_err(|error| error.with_source_name(&self.name)),
+            _ => Err(Error::internal("the work on a SQLite connection ended without a result")),
+        }
+    }
+
+    /// Runs work on a connection that stops its statements when `stop` says so. The connection is kept for the next work.
+    pub(super) fn with<T>(&self, stop: &Stop, work: impl FnOnce(&Lease<'_>) -> Result<T>) -> Result<T> {
+        let _lent = Lent::count(&self.lent);
+        let mut connection = match self.take_idle() {
+            Some(connection) => connection,
+            None => self.open()?,
+        };
+        let watched = stop.clone();
+        connection
+            .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || watched.is_due()))
+            .map_err(|error| self.error(error))?;
+        let result = work(&Lease { client: self, connection: &connection, stop });
+        self.give_back(connection);
+        result
+    }
+
+    /// An idle connection whose file is still the one at the path.
+    fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut moved = 0;
+            let asked = connection.file_control(None::<&str>, FileControl::HasMoved(&mut moved));
+            if asked.is_ok() && moved == 0 {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection, unless it cannot be made idle again: then it is closed by being dropped.
+    fn give_back(&self, mut connection: Connection) {
+        let ended = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+        let unwatched = connection.progress_handler(0, None::<fn() -> bool>).is_ok();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended && unwatched && idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn open(&self) -> Result<Connection> {
+        // The file is looked at first, since SQLite tells a missing one and a forbidden one with the same words.
+        let found = std::fs::metadata(&self.path).and_then(|metadata| {
+            if metadata.is_file() { File::open(&self.path).map(|_| ()) } else { Err(std::io::ErrorKind::IsADirectory.into()) }
+        });
+        if let Err(cause) = found {
+            return Err(self.file_error(cause));
+        }
+        let connection = Connection::open_with_flags(
+            &self.path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(|error| self.error(error))?;
+        connection.busy_timeout(self.busy_timeout).map_err(|error| self.error(error))?;
+        // LIKE folds ASCII letters unless told otherwise; the engine's does not.
+        connection
+            .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA case_sensitive_like = ON;")
+            .map_err(|error| self.error(error))?;
+        Ok(connection)
+    }
+
+    fn file_error(&self, cause: std::io::Error) -> Error {
+        let path = self.path.display();
+        let error = match cause.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(ErrorCode::SourceUnavailable, format!("there is no SQLite file at {path}"))
+                    .with_hint("Check the path: the file is never created here.")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                Error::new(ErrorCode::PermissionDenied, format!("the SQLite file {path} may not be read"))
+                    .with_hint("Give the user who runs this read permission on the file.")
+            }
+            std::io::ErrorKind::IsADirectory => {
+                Error::new(ErrorCode::SourceUnavailable, format!("{path} is not a file"))
+                    .with_hint("Name the database file itself.")
+            }
+            _ => Error::new(ErrorCode::SourceUnavailable, format!("the SQLite file {path} could not be opened")),
+        };
+        error.with_detail(cause.to_string()).with_source_name(&self.name).with_cause(cause)
+    }
+
+    /// Puts an error of the driver into Tombolo's shape.
+    pub(super) fn error(&self, error: rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode as Code;
+        let path = self.path.display();
+        let code = error.sqlite_error_code();
+        let shaped = match code {
+            Some(Code::DatabaseBusy | Code::DatabaseLocked | Code::FileLockingProtocolFailed) => {
+                Error::new(ErrorCode::SourceBusy, format!("the SQLite file {path} is locked by another program"))
+                    .with_hint("Try again when the other program has finished, or raise `busy_timeout`.")
+                    .retryable()
+            }
+            Some(Code::NotADatabase) => {
+                Error::new(ErrorCode::CorruptData, format!("{path} is not a SQLite database"))
+                    .with_hint("Check the path; an encrypted database cannot be read.")
+            }
+            Some(Code::DatabaseCorrupt) => {
+                Error::new(ErrorCode::CorruptData, format!("the SQLite file {path} is damaged"))
+                    .with_hint("Run `PRAGMA integrity_check` on it with the sqlite3 program.")
+            }
+            Some(Code::PermissionDenied | Code::AuthorizationForStatementDenied) => {
+                Error::new(ErrorCode::PermissionDenied, format!("the SQLite file {path} may not be read"))
+            }
+            Some(Code::CannotOpen | Code::ReadOnly) => {
+                Error::new(ErrorCode::SourceUnavailable, format!("the SQLite file {path} could not be opened"))
+                    .with_hint("A database in WAL mode needs a folder in which its -shm file can be written.")
+            }
+            Some(Code::DiskFull) => Error::new(ErrorCode::DiskFull, "the disk is full: SQLite could not write a temporary file"),
+            Some(Code::OutOfMemory) => Error::new(ErrorCode::OutOfMemory, "SQLite ran out of memory"),
+            Some(Code::OperationInterrupted) => Error::new(ErrorCode::Cancelled, "the SQLite sub-query was stopped"),
+            Some(Code::SchemaChanged) => {
+                Error::new(ErrorCode::SchemaChanged, "the tables of the SQLite file changed meanwhile").retryable()
+            }
+            _ if error.to_string().contains("integer overflow") => {
+                Error::new(ErrorCode::ComputationFailed, "a sum of integers is larger than 64 bits hold")
+            }
+            _ => Error::new(ErrorCode::SourceFailed, "SQLite could not run its sub-query"),
+        };
+        shaped.with_detail(error.to_string()).with_source_name(&self.name).with_cause(error)
+    }
+
+    /// Reads the schema, so that a file which is no database is found out.
+    pub(super) fn check(lease: &Lease<'_>) -> Result<()> {
+        lease.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(|error| lease.error(error))
+    }
+
+    /// The file's size in bytes.
+    pub(super) fn size(lease: &Lease<'_>) -> Result<u64> {
+        Self::check(lease)?;
+        let metadata = std::fs::metadata(&lease.client.path).map_err(|cause| lease.client.file_error(cause))?;
+        Ok(metadata.len())
+    }
+
+    /// A mark that differs whenever the stored data does: size, time and change counters of the file, and the state of its
+    /// write-ahead log.
+    ///
+    /// The counters are those of the [file format](https://www.sqlite.org/fileformat2.html): offsets 24 (change counter) and
+    /// 40 (schema cookie) of the file, and the 48 bytes of the WAL index header, in which each commit changes a counter and
+    /// a checksum.
+    pub(super) fn mark(lease: &Lease<'_>) -> Result<String> {
+        let path = &lease.client.path;
+        let failed = |cause| lease.client.file_error(cause);
+        let mut header = [0_u8; 100];
+        let mut file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.len() > 0 {
+            file.read_exact(&mut header).map_err(failed)?;
+        }
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let mut mark = format!("{}-{}-", metadata.len(), modified.unwrap_or_default().as_nanos());
+        append_hex(&mut mark, &header[24..28]);
+        append_hex(&mut mark, &header[40..44]);
+        let wal_bytes = std::fs::metadata(beside(path, "-wal")).map(|metadata| metadata.len()).unwrap_or(0);
+        if wal_bytes > 0 {
+            let mut index = [0_u8; 48];
+            if File::open(beside(path, "-shm")).and_then(|mut file| file.read_exact(&mut index)).is_ok() {
+                append_hex(&mut mark, &index);
+            }
+            mark.push_str(&format!("-{wal_bytes}"));
+        }
+        Ok(mark)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("name", &self.name).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn append_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push_str(&format!("{byte:02x}"));
+    }
+}
+
+/// A connection in use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease<'a> {
+    client: &'a Client,
+    connection: &'a Connection,
+    stop: &'a Stop,
+}
+
+impl Lease<'_> {
+    /// The error of a statement, as a timeout where the deadline stopped it.
+    pub(super) fn error(&self, error: rusqlite::Error) -> Error {
+        let passed = self.stop.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if passed && error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) {
+            return Error::new(ErrorCode::Timeout, "the time limit was reached while SQLite ran its sub-query")
+                .with_source_name(&self.client.name);
+        }
+        self.client.error(error)
+    }
+}
+
+impl Deref for Lease<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+/// Counts a connection as lent while it lives.
+struct Lent<'a>(&'a AtomicUsize);
+
+impl<'a> Lent<'a> {
+    fn count(lent: &'a AtomicUsize) -> Self {
+        lent.fetch_add(1, Ordering::AcqRel);
+        Self(lent)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

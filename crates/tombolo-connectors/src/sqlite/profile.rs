@@ -1,0 +1,167 @@
+use arrow::datatypes::DataType;
+use rusqlite::types::ValueRef;
+use serde::{Deserialize, Serialize};
+use tombolo_connector::TableDescription;
+
+use super::types::{Affinity, MAX_DECIMAL_DIGITS, parse_date, parse_decimal, parse_timestamp};
+use crate::sql::Form;
+
+/// What the connector keeps of a table beside its description: when it was read, and how the values are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TableProfile {
+    /// The state of the file; see [`super::client::Client::mark`].
+    pub(super) mark: String,
+    /// In the order of the description's columns.
+    pub(super) columns: Vec<ColumnProfile>,
+}
+
+/// The form of a column that is carried as text whatever it holds.
+pub(super) const AS_TEXT: Form = Form("as text");
+
+/// What is known of one column's stored values.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct ColumnProfile {
+    /// Whether this was learnt by reading every value, and not from the schema alone.
+    pub(super) verified: bool,
+    /// Why the stored values must not be compared in SQLite.
+    pub(super) doubt: Option<String>,
+    /// The form of timestamps, or [`AS_TEXT`].
+    pub(super) form: Option<String>,
+    pub(super) nul_free: bool,
+    pub(super) negative_zero: bool,
+    /// The largest absolute value of a number; absent where one is infinite or none was read.
+    pub(super) magnitude: Option<f64>,
+    /// Whether SQLite would convert the other side of a comparison with this text.
+    pub(super) converts: bool,
+}
+
+impl TableProfile {
+    /// Reads the profile that a description carries.
+    pub(super) fn of(description: &TableDescription) -> Option<Self> {
+        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    }
+}
+
+/// Looks at the stored values of one column, to learn which type they all have.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    candidates: Vec<Candidate>,
+    nulls: u64,
+    bytes: u64,
+    magnitude: f64,
+    negative_zero: bool,
+    nul: bool,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    data_type: DataType,
+    /// Whether every value can be carried as this type.
+    fits: bool,
+    /// Whether every value is stored so that comparing the stored values compares the carried ones.
+    uniform: bool,
+    form: Option<Option<Form>>,
+}
+
+/// What an [`Inspector`] found.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub(super) data_type: DataType,
+    pub(super) uniform: bool,
+    pub(super) profile: ColumnProfile,
+    pub(super) nulls: u64,
+    pub(super) bytes: u64,
+}
+
+impl Inspector {
+    pub(super) fn new(candidates: Vec<DataType>) -> Self {
+        let candidates = candidates
+            .into_iter()
+            .map(|data_type| Candidate { data_type, fits: true, uniform: true, form: None })
+            .collect();
+        Self { candidates, nulls: 0, bytes: 0, magnitude: 0.0, negative_zero: false, nul: false }
+    }
+
+    pub(super) fn inspect(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Null => {
+                self.nulls += 1;
+                return;
+            }
+            ValueRef::Integer(number) => {
+                self.magnitude = self.magnitude.max((number as f64).abs());
+                self.bytes += 8;
+            }
+            ValueRef::Real(number) => {
+                self.magnitude = self.magnitude.max(number.abs());
+                self.negative_zero |= number == 0.0 && number.is_sign_negative();
+                self.bytes += 8;
+            }
+            ValueRef::Text(text) | ValueRef::Blob(text) => {
+                self.nul |= text.contains(&0);
+                self.bytes += text.len() as u64;
+            }
+        }
+        for candidate in &mut self.candidates {
+            candidate.inspect(value);
+        }
+    }
+
+    /// The first type that fits all values; where none does, the first of all, whose values are not uniform.
+    pub(super) fn finish(mut self, affinity: Affinity) -> Inspected {
+        let at = self.candidates.iter().position(|candidate| candidate.fits).unwrap_or(0);
+        let candidate = self.candidates.swap_remove(at);
+        let text = matches!(candidate.data_type, DataType::Utf8);
+        Inspected {
+            uniform: candidate.fits && candidate.uniform,
+            profile: ColumnProfile {
+                verified: true,
+                doubt: None,
+                form: candidate.form.flatten().map(|form| form.0.to_owned()),
+                nul_free: !self.nul,
+                negative_zero: self.negative_zero,
+                magnitude: self.magnitude.is_finite().then_some(self.magnitude),
+                converts: text && !matches!(affinity, Affinity::Text | Affinity::Blob),
+            },
+            data_type: candidate.data_type,
+            nulls: self.nulls,
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl Candidate {
+    fn inspect(&mut self, value: ValueRef<'_>) {
+        if !self.fits {
+            return;
+        }
+        match (&self.data_type, value) {
+            (DataType::Int64, ValueRef::Integer(_)) | (DataType::Binary, ValueRef::Blob(_)) => {}
+            (DataType::Float64, ValueRef::Real(_)) => {}
+            // An integer beyond 2^53 is another number as a double.
+            (DataType::Float64, ValueRef::Integer(number)) => self.fits = number.unsigned_abs() <= 1 << 53,
+            (DataType::Utf8, ValueRef::Text(text)) => self.fits = std::str::from_utf8(text).is_ok(),
+            (DataType::Boolean, ValueRef::Integer(0 | 1)) => {}
+            (DataType::Date32, ValueRef::Text(text)) => {
+                self.fits = std::str::from_utf8(text).ok().and_then(parse_date).is_some();
+            }
+            (DataType::Timestamp(_, zone), ValueRef::Text(text)) => {
+                let zoned = zone.is_some();
+                match std::str::from_utf8(text).ok().and_then(|text| parse_timestamp(text, zoned)) {
+                    Some((_, form)) => {
+                        let first = *self.form.get_or_insert(form);
+                        self.uniform &= form.is_some() && first == form;
+                    }
+                    None => self.fits = false,
+                }
+            }
+            (DataType::Decimal128(precision, scale), value) => {
+                let read = parse_decimal(value, *precision, *scale);
+                self.fits = read.is_some();
+                let limit = 10_u128.pow(MAX_DECIMAL_DIGITS.into());
+                self.uniform &= read.is_some_and(|unscaled| unscaled.unsigned_abs() < limit);
+            }
+            _ => self.fits = false,
+        }
+    }
+}
