@@ -22,12 +22,7 @@ use clap::Parser;
 use crate::command::Command;
 
 #[derive(Parser)]
-#[command(
-    name = "xtask",
-    bin_name = "cargo xtask",
-    about = "The project's own commands",
-    disable_version_flag = true
-)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "The project's own commands", disable_version_flag = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

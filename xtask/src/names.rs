@@ -21,18 +21,12 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
-        assert_eq!(
-            suggestion("postgers", ["mariadb", "postgres"]),
-            "; did you mean `postgres`?"
-        );
+        assert_eq!(suggestion("postgers", ["mariadb", "postgres"]), "; did you mean `postgres`?");
     }
 
     #[test]
     fn a_name_that_is_like_none_gets_the_whole_list() {
-        assert_eq!(
-            suggestion("spreadsheet", ["mariadb", "postgres"]),
-            "; known: mariadb, postgres"
-        );
+        assert_eq!(suggestion("spreadsheet", ["mariadb", "postgres"]), "; known: mariadb, postgres");
     }
 
     #[test]

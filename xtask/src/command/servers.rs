@@ -70,22 +70,10 @@ fn start(kinds: &[&'static dyn ServerKind]) -> Result<ExitCode> {
     for kind in kinds {
         match lifecycle::obtain(*kind).and_then(|binaries| lifecycle::start(*kind, binaries, &interrupt)) {
             Ok(Started::Now(server)) => {
-                println!(
-                    "{}: started {} {} on port {}",
-                    kind.name(),
-                    kind.title(),
-                    server.version,
-                    server.port
-                );
+                println!("{}: started {} {} on port {}", kind.name(), kind.title(), server.version, server.port);
             }
             Ok(Started::Before(server)) => {
-                println!(
-                    "{}: {} {} runs already on port {}",
-                    kind.name(),
-                    kind.title(),
-                    server.version,
-                    server.port
-                );
+                println!("{}: {} {} runs already on port {}", kind.name(), kind.title(), server.version, server.port);
             }
             // The others may still be of use.
             Err(error) => {
@@ -148,10 +136,7 @@ fn env(names: &Names) -> Result<ExitCode> {
             Some(server) => println!("export {}='{}'", kind.env_name(), server.url),
             None if names.names.is_empty() => {}
             None => {
-                eprintln!(
-                    "error: {0} is not running; start it with: cargo xtask servers start {0}",
-                    kind.name()
-                );
+                eprintln!("error: {0} is not running; start it with: cargo xtask servers start {0}", kind.name());
                 code = ExitCode::FAILURE;
             }
         }

@@ -31,18 +31,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     for finding in &findings {
         println!("{finding}");
     }
-    let failures = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Failure)
-        .count();
+    let failures = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let warnings = findings.len() - failures;
-    println!(
-        "tidy: {} files, {failures} failures, {warnings} warnings",
-        tree.files().len()
-    );
-    Ok(if failures == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    println!("tidy: {} files, {failures} failures, {warnings} warnings", tree.files().len());
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -13,10 +13,7 @@ use nix::unistd::geteuid;
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let by_hand = format!("apt-get install {}", packages.join(" "));
     if !Path::new("/usr/bin/apt-get").is_file() {
-        bail!(
-            "not installed, and this is not a Debian system; install what Debian calls {}",
-            packages.join(", ")
-        );
+        bail!("not installed, and this is not a Debian system; install what Debian calls {}", packages.join(", "));
     }
     if !geteuid().is_root() {
         bail!("not installed; as root, run: {by_hand}");
@@ -24,12 +21,8 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     eprintln!("installing {} with apt-get …", packages.join(", "));
     let _no_services = NoServices::install(Path::new("/usr/sbin/policy-rc.d"))?;
     apt_get(["update", "-qq"])?;
-    apt_get(
-        ["install", "-qq", "--yes", "--no-install-recommends"]
-            .into_iter()
-            .chain(packages.iter().copied()),
-    )
-    .with_context(|| format!("cannot install; try by hand: {by_hand}"))
+    apt_get(["install", "-qq", "--yes", "--no-install-recommends"].into_iter().chain(packages.iter().copied()))
+        .with_context(|| format!("cannot install; try by hand: {by_hand}"))
 }
 
 fn apt_get(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
@@ -42,11 +35,7 @@ fn apt_get(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
         .output()
         .context("cannot run apt-get")?;
     if !output.status.success() {
-        bail!(
-            "apt-get failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("apt-get failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -66,10 +55,7 @@ impl NoServices {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        let guard = Self {
-            path: path.to_path_buf(),
-            before,
-        };
+        let guard = Self { path: path.to_path_buf(), before };
         fs::write(path, "#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {}", path.display()))?;
         fs::set_permissions(path, Permissions::from_mode(0o755))?;
         Ok(guard)
@@ -85,10 +71,7 @@ impl Drop for NoServices {
             }
         };
         if let Err(error) = restored {
-            eprintln!(
-                "warning: {} could not be put back as it was: {error}",
-                self.path.display()
-            );
+            eprintln!("warning: {} could not be put back as it was: {error}", self.path.display());
         }
     }
 }

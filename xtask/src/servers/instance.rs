@@ -36,13 +36,7 @@ impl Instance {
         create_root(&root()?)?;
         clear(&folder)?;
         let account = account(kind)?;
-        let instance = Self {
-            folder,
-            binaries,
-            port: free_port()?,
-            password: random_password()?,
-            account,
-        };
+        let instance = Self { folder, binaries, port: free_port()?, password: random_password()?, account };
         fs::create_dir(&instance.folder).with_context(|| format!("cannot make {}", instance.folder.display()))?;
         File::create(instance.folder.join(MARKER))?;
         fs::set_permissions(&instance.folder, fs::Permissions::from_mode(0o755))?;
@@ -73,11 +67,7 @@ impl Instance {
     /// looked for in `binaries`.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
-        command
-            .env_clear()
-            .env("LC_ALL", "C.UTF-8")
-            .env("TZ", "UTC")
-            .env("HOME", self.data());
+        command.env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("HOME", self.data());
         if let Some(path) = env::var_os("PATH") {
             command.env("PATH", path);
         }
@@ -132,11 +122,7 @@ fn clear(folder: &Path) -> Result<()> {
 
 /// Removes the data of a server that has been stopped.
 pub(crate) fn remove_data(folder: &Path) -> Result<()> {
-    if folder.join(MARKER).exists() {
-        remove(&folder.join("data"))
-    } else {
-        Ok(())
-    }
+    if folder.join(MARKER).exists() { remove(&folder.join("data")) } else { Ok(()) }
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -166,10 +152,7 @@ fn create_root(root: &Path) -> Result<()> {
     // The folder may have a name that anyone on the machine could have taken before.
     let metadata = fs::symlink_metadata(root)?;
     if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
-        bail!(
-            "{} is not a folder of yours; set TOMBOLO_SERVERS_DIR to one that is",
-            root.display()
-        );
+        bail!("{} is not a folder of yours; set TOMBOLO_SERVERS_DIR to one that is", root.display());
     }
     if geteuid().is_root() {
         fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
@@ -197,11 +180,7 @@ fn account(kind: &dyn ServerKind) -> Result<Option<User>> {
             return Ok(Some(user));
         }
     }
-    bail!(
-        "{} refuses to run as root, and there is no account {}",
-        kind.title(),
-        kind.accounts().join(" or ")
-    )
+    bail!("{} refuses to run as root, and there is no account {}", kind.title(), kind.accounts().join(" or "))
 }
 
 /// Returns a port that was free on the loopback interface a moment ago.
@@ -213,9 +192,7 @@ fn free_port() -> Result<u16> {
 /// Returns 128 random bits as hexadecimal digits, which need no quoting in SQL or in a URL.
 fn random_password() -> Result<String> {
     let mut bytes = [0_u8; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("no random numbers")?;
+    File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).context("no random numbers")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -231,12 +208,7 @@ mod tests {
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         remove_data(folder.path()).unwrap();
-        assert!(
-            clear(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("is not a server's folder")
-        );
+        assert!(clear(folder.path()).unwrap_err().to_string().contains("is not a server's folder"));
         assert!(data.exists());
         fs::write(folder.path().join(MARKER), "").unwrap();
         clear(folder.path()).unwrap();

@@ -53,12 +53,8 @@ pub(crate) fn obtain(kind: &dyn ServerKind) -> Result<PathBuf> {
         return Ok(binaries);
     }
     kind.install()?;
-    kind.find().with_context(|| {
-        format!(
-            "{} was installed, but its programs are not where they are looked for",
-            kind.title()
-        )
-    })
+    kind.find()
+        .with_context(|| format!("{} was installed, but its programs are not where they are looked for", kind.title()))
 }
 
 /// Starts the server from `binaries` and waits until it answers. One that already runs is left as it is.
@@ -80,12 +76,7 @@ pub(crate) fn start(kind: &dyn ServerKind, binaries: PathBuf, interrupt: &Interr
         .spawn()
         .with_context(|| format!("cannot run {}", kind.title()))?;
     let process = ProcessId::of(child.id())?;
-    let running = Running {
-        process,
-        port: instance.port,
-        version,
-        url: kind.url(&instance),
-    };
+    let running = Running { process, port: instance.port, version, url: kind.url(&instance) };
     // Recorded before it is ready, so that `stop` finds it even if this program is killed while waiting.
     let ready =
         write_record(&instance.folder, &running).and_then(|()| wait_until_ready(kind, &instance, child, interrupt));
@@ -143,27 +134,15 @@ fn wait_until_ready(kind: &dyn ServerKind, instance: &Instance, mut child: Child
         if let Some(status) = child.try_wait()? {
             bail!("{} ended at once ({status}); {}", kind.title(), last_words(instance));
         }
-        let probe = kind
-            .probe(instance)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if probe
-            .with_context(|| format!("cannot ask {} whether it is ready", kind.title()))?
-            .success()
-        {
+        let probe = kind.probe(instance).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if probe.with_context(|| format!("cannot ask {} whether it is ready", kind.title()))?.success() {
             return Ok(());
         }
         if interrupt.is_requested() {
             bail!("interrupted while {} was starting", kind.title());
         }
         if Instant::now() > give_up {
-            bail!(
-                "{} does not answer after {} s; {}",
-                kind.title(),
-                START_PATIENCE.as_secs(),
-                last_words(instance)
-            );
+            bail!("{} does not answer after {} s; {}", kind.title(), START_PATIENCE.as_secs(), last_words(instance));
         }
         thread::sleep(Duration::from_millis(100));
     }

@@ -74,10 +74,7 @@ impl ServerKind for MariaDb {
         let socket = instance.data().join("s");
         // sockaddr_un has room for 107 bytes and a zero: unix(7).
         if socket.as_os_str().len() > 107 {
-            bail!(
-                "{} is too long for a socket; set TOMBOLO_SERVERS_DIR to a shorter folder",
-                socket.display()
-            );
+            bail!("{} is too long for a socket; set TOMBOLO_SERVERS_DIR to a shorter folder", socket.display());
         }
         let mut command = instance.command("mariadbd");
         command
@@ -109,10 +106,7 @@ impl ServerKind for MariaDb {
     }
 
     fn url(&self, instance: &Instance) -> String {
-        format!(
-            "mariadb://tombolo:{}@127.0.0.1:{}/tombolo",
-            instance.password, instance.port
-        )
+        format!("mariadb://tombolo:{}@127.0.0.1:{}/tombolo", instance.password, instance.port)
     }
 }
 
@@ -122,9 +116,5 @@ fn clients() -> Option<PathBuf> {
 
 /// Returns the full path of a program that is not beside the server.
 fn client(program: &str) -> String {
-    clients()
-        .unwrap_or_default()
-        .join(program)
-        .to_string_lossy()
-        .into_owned()
+    clients().unwrap_or_default().join(program).to_string_lossy().into_owned()
 }

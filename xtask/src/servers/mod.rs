@@ -76,25 +76,19 @@ pub(crate) fn kind(name: &str) -> Result<&'static dyn ServerKind> {
     if let Some(entry) = unavailable::LIST.iter().find(|entry| entry.name == name) {
         bail!("no server `{name}` can be started here: {}", entry.reason);
     }
-    let known = KINDS
-        .iter()
-        .map(|kind| kind.name())
-        .chain(unavailable::LIST.iter().map(|entry| entry.name));
+    let known = KINDS.iter().map(|kind| kind.name()).chain(unavailable::LIST.iter().map(|entry| entry.name));
     bail!("there is no server called `{name}`{}", names::suggestion(name, known))
 }
 
 /// Returns the first word that starts with a digit: every `--version` line has the version there.
 fn version_in(line: &str) -> Option<&str> {
-    line.split_whitespace()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+    line.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Runs `program --version` and returns the version in its answer.
 fn version_of(program: &Path) -> Result<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .with_context(|| format!("cannot run {}", program.display()))?;
+    let output =
+        Command::new(program).arg("--version").output().with_context(|| format!("cannot run {}", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     version_in(&text)
         .map(str::to_owned)
@@ -115,10 +109,7 @@ mod tests {
 
     #[test]
     fn the_version_is_found_in_the_lines_that_servers_print() {
-        assert_eq!(
-            version_in("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"),
-            Some("15.14")
-        );
+        assert_eq!(version_in("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)"), Some("15.14"));
         assert_eq!(
             version_in("mariadbd  Ver 10.11.14-MariaDB-0+deb12u2 for debian-linux-gnu on x86_64 (Debian 12)"),
             Some("10.11.14-MariaDB-0+deb12u2")

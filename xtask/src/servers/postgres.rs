@@ -52,13 +52,7 @@ impl ServerKind for Postgres {
         let password = instance.write_private("password", &instance.password)?;
         run(instance
             .command("initdb")
-            .args([
-                "--username=tombolo",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ])
+            .args(["--username=tombolo", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
             .arg("--pwfile")
             .arg(password)
             .arg("--pgdata")
@@ -67,11 +61,7 @@ impl ServerKind for Postgres {
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
         let mut command = instance.command("postgres");
-        command
-            .arg("-D")
-            .arg(instance.data())
-            .arg("-p")
-            .arg(instance.port.to_string());
+        command.arg("-D").arg(instance.data()).arg("-p").arg(instance.port.to_string());
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -89,17 +79,12 @@ impl ServerKind for Postgres {
 
     fn probe(&self, instance: &Instance) -> Command {
         let mut command = instance.command("pg_isready");
-        command
-            .args(["-q", "-h", "127.0.0.1", "-d", "postgres", "-U", "tombolo", "-p"])
-            .arg(instance.port.to_string());
+        command.args(["-q", "-h", "127.0.0.1", "-d", "postgres", "-U", "tombolo", "-p"]).arg(instance.port.to_string());
         command
     }
 
     fn url(&self, instance: &Instance) -> String {
-        format!(
-            "postgres://tombolo:{}@127.0.0.1:{}/postgres",
-            instance.password, instance.port
-        )
+        format!("postgres://tombolo:{}@127.0.0.1:{}/postgres", instance.password, instance.port)
     }
 
     /// SIGTERM would wait until the last client has gone.
@@ -109,10 +94,7 @@ impl ServerKind for Postgres {
 }
 
 fn newest_version(folder: &Path) -> Option<PathBuf> {
-    let versions = folder
-        .read_dir()
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let versions = folder.read_dir().ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let mut versions: Vec<u32> = versions.collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
     // A machine may have the client programs of a version whose server it has not.

@@ -23,10 +23,7 @@ impl ProcessId {
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let pid = i32::try_from(pid).context("a process id is out of range")?;
         match read_stat(pid) {
-            Some(stat) => Ok(Self {
-                pid,
-                start_ticks: stat.start_ticks,
-            }),
+            Some(stat) => Ok(Self { pid, start_ticks: stat.start_ticks }),
             None => bail!("process {pid} has ended, or this system has no /proc (servers are started on Linux only)"),
         }
     }
@@ -76,10 +73,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     // Field 2 is the program's name in parentheses and may itself hold blanks and parentheses.
     let after_name = text.rsplit_once(')')?.1;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    Some(Stat {
-        has_ended: matches!(*fields.first()?, "Z" | "X" | "x"),
-        start_ticks: fields.get(19)?.parse().ok()?,
-    })
+    Some(Stat { has_ended: matches!(*fields.first()?, "Z" | "X" | "x"), start_ticks: fields.get(19)?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -102,10 +96,7 @@ mod tests {
     fn a_process_is_stopped_and_a_successor_with_its_number_is_not_taken_for_it() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = ProcessId::of(child.id()).unwrap();
-        let other = ProcessId {
-            start_ticks: process.start_ticks + 1,
-            ..process.clone()
-        };
+        let other = ProcessId { start_ticks: process.start_ticks + 1, ..process.clone() };
         assert!(!other.is_alive());
         other.stop(Signal::SIGTERM, Duration::from_secs(5)).unwrap();
         assert!(process.is_alive());

@@ -44,8 +44,5 @@ pub(crate) static LIST: &[Unavailable] = &[
 /// Returns those that the tests of this checkout miss.
 pub(crate) fn missed() -> Result<Vec<&'static Unavailable>> {
     let connectors = workspace::connectors()?;
-    Ok(LIST
-        .iter()
-        .filter(|entry| connectors.iter().any(|name| name == entry.connector))
-        .collect())
+    Ok(LIST.iter().filter(|entry| connectors.iter().any(|name| name == entry.connector)).collect())
 }

@@ -16,10 +16,7 @@ const EDGES: &[(&str, May)] = &[
     // The contract: whoever reads it need not know anything else.
     ("tombolo-connector", May::Only(&["tombolo-features"])),
     // A source that could call the engine would not be a source.
-    (
-        "tombolo-connectors",
-        May::Only(&["tombolo-connector", "tombolo-features"]),
-    ),
+    ("tombolo-connectors", May::Only(&["tombolo-connector", "tombolo-features"])),
     // An engine that knew one source would soon know better than what that source declares.
     ("tombolo-engine", May::Only(&["tombolo-connector", "tombolo-features"])),
     ("tombolo-testkit", May::KnowAll),
@@ -30,10 +27,7 @@ const EDGES: &[(&str, May)] = &[
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
     let manifests: Vec<(&str, &str)> = tree.texts().filter(|(path, _)| path.ends_with("/Cargo.toml")).collect();
-    let own: Vec<String> = manifests
-        .iter()
-        .filter_map(|(_, text)| name_of(&text.parse::<Table>().ok()?))
-        .collect();
+    let own: Vec<String> = manifests.iter().filter_map(|(_, text)| name_of(&text.parse::<Table>().ok()?)).collect();
     for (path, text) in manifests {
         let table = match text.parse::<Table>() {
             Ok(table) => table,
@@ -44,11 +38,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
         };
         let Some(name) = name_of(&table) else { continue };
         let Some((_, may)) = EDGES.iter().find(|(known, _)| *known == name) else {
-            report.fail(
-                path,
-                1,
-                format!("`{name}` is not in the list of edges: add it to xtask/src/tidy/edges.rs"),
-            );
+            report.fail(path, 1, format!("`{name}` is not in the list of edges: add it to xtask/src/tidy/edges.rs"));
             continue;
         };
         let May::Only(allowed) = may else { continue };
@@ -72,19 +62,11 @@ fn dependencies(manifest: &Table) -> Vec<String> {
         tables.extend(targets.values().filter_map(toml::Value::as_table));
     }
     let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-    let sections = tables
-        .iter()
-        .flat_map(|table| kinds.iter().filter_map(|kind| table.get(*kind)?.as_table()));
+    let sections = tables.iter().flat_map(|table| kinds.iter().filter_map(|kind| table.get(*kind)?.as_table()));
     sections
         .flatten()
         // A dependency may be renamed; then its table has the package's own name.
-        .map(|(key, value)| {
-            value
-                .get("package")
-                .and_then(toml::Value::as_str)
-                .unwrap_or(key)
-                .to_owned()
-        })
+        .map(|(key, value)| value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned())
         .collect()
 }
 
@@ -111,10 +93,8 @@ mod tests {
     use super::super::findings;
     use super::check;
 
-    const CONNECTOR: (&str, &str) = (
-        "crates/tombolo-connector/Cargo.toml",
-        "[package]\nname = \"tombolo-connector\"\n",
-    );
+    const CONNECTOR: (&str, &str) =
+        ("crates/tombolo-connector/Cargo.toml", "[package]\nname = \"tombolo-connector\"\n");
 
     #[test]
     fn allowed_edges_pass() {
@@ -133,10 +113,8 @@ mod tests {
         ];
         assert_eq!(
             findings(check, &files),
-            [
-                "crates/tombolo-engine/Cargo.toml:4: `tombolo-engine` may not depend on `tombolo-connectors`: \
-             only on tombolo-connector, tombolo-features"
-            ]
+            ["crates/tombolo-engine/Cargo.toml:4: `tombolo-engine` may not depend on `tombolo-connectors`: \
+             only on tombolo-connector, tombolo-features"]
         );
     }
 
@@ -155,14 +133,7 @@ mod tests {
 
     #[test]
     fn a_new_crate_has_to_be_placed() {
-        let found = findings(
-            check,
-            &[("crates/new/Cargo.toml", "[package]\nname = \"tombolo-new\"\n")],
-        );
-        assert!(
-            found[0].contains("`tombolo-new` is not in the list of edges"),
-            "{}",
-            found[0]
-        );
+        let found = findings(check, &[("crates/new/Cargo.toml", "[package]\nname = \"tombolo-new\"\n")]);
+        assert!(found[0].contains("`tombolo-new` is not in the list of edges"), "{}", found[0]);
     }
 }

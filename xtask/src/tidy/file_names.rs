@@ -8,11 +8,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     for path in tree.files().keys() {
         let says_nothing = |part: &str| EMPTY_NAMES.contains(&part.split('.').next().unwrap_or_default());
         if let Some(name) = path.split('/').find(|part| says_nothing(part)) {
-            report.fail(
-                path,
-                1,
-                format!("`{name}` does not say what is in it: name it after its one idea"),
-            );
+            report.fail(path, 1, format!("`{name}` does not say what is in it: name it after its one idea"));
         }
     }
 }
@@ -24,13 +20,7 @@ mod tests {
 
     #[test]
     fn names_of_things_pass() {
-        assert!(
-            findings(
-                check,
-                &[("src/commonality.rs", ""), ("src/retry.rs", ""), (".gitignore", "")]
-            )
-            .is_empty()
-        );
+        assert!(findings(check, &[("src/commonality.rs", ""), ("src/retry.rs", ""), (".gitignore", "")]).is_empty());
     }
 
     #[test]

@@ -57,14 +57,8 @@ fn links(text: &str) -> Vec<(String, usize)> {
             continue;
         }
         let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("`");
-        let definition = prose
-            .trim_start()
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once("]: "));
-        let inline = prose
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| Some(rest.split_once(')')?.0));
+        let definition = prose.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]: "));
+        let inline = prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
         let targets = definition.map(|(_, target)| target).into_iter().chain(inline);
         // A title may follow the target.
         let targets = targets.filter_map(|target| target.split_whitespace().next());
@@ -91,10 +85,7 @@ mod tests {
         let text = "see [a](b.md)\n\n[c]: ../../outside.md\n";
         assert_eq!(
             findings(check, &[("docs/a.md", text)]),
-            [
-                "docs/a.md:1: the link to b.md leads nowhere",
-                "docs/a.md:3: the link to ../../outside.md leads nowhere",
-            ]
+            ["docs/a.md:1: the link to b.md leads nowhere", "docs/a.md:3: the link to ../../outside.md leads nowhere",]
         );
     }
 }

@@ -16,12 +16,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
         Err(error) => return report.fail(path, 1, format!("cannot be read: {}", error.message())),
     };
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for package in table
-        .get("package")
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for package in table.get("package").and_then(toml::Value::as_array).into_iter().flatten() {
         let field = |name| package.get(name).and_then(toml::Value::as_str);
         if let (Some(name), Some(version)) = (field("name"), field("version")) {
             versions.entry(name).or_default().push(version);
@@ -31,16 +26,9 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
         // The parts of Arrow and DataFusion are crates of their own.
         let is_part = name.starts_with("arrow-") || name.starts_with("datafusion-");
         if versions.len() > 1 && (is_part || ONE_OF.contains(&name)) {
-            let line = text
-                .lines()
-                .position(|line| line == format!("name = \"{name}\""))
-                .map_or(1, |index| index + 1);
+            let line = text.lines().position(|line| line == format!("name = \"{name}\"")).map_or(1, |index| index + 1);
             let advice = format!("see who wants which with: cargo tree --workspace -i {name}@VERSION");
-            report.fail(
-                path,
-                line,
-                format!("{name} in versions {}; {advice}", versions.join(" and ")),
-            );
+            report.fail(path, line, format!("{name} in versions {}; {advice}", versions.join(" and ")));
         }
     }
 }
@@ -63,10 +51,6 @@ mod tests {
                     [[package]]\nname = \"arrow-array\"\nversion = \"59.3.2\"\n";
         let found = findings(check, &[("Cargo.lock", text)]);
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0].starts_with("Cargo.lock:2: arrow-array in versions 58.0.0 and 59.3.2;"),
-            "{}",
-            found[0]
-        );
+        assert!(found[0].starts_with("Cargo.lock:2: arrow-array in versions 58.0.0 and 59.3.2;"), "{}", found[0]);
     }
 }

@@ -9,11 +9,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     for (path, text) in tree.texts() {
         let is_document = path.ends_with(".md");
         for (index, line) in text.lines().enumerate() {
-            let line = if is_document {
-                without_code(line)
-            } else {
-                line.to_owned()
-            };
+            let line = if is_document { without_code(line) } else { line.to_owned() };
             if let Some(mark) = mark_in(&line)
                 && !has_issue(&line)
             {
@@ -33,8 +29,7 @@ fn mark_in(line: &str) -> Option<&'static str> {
 }
 
 fn has_issue(line: &str) -> bool {
-    line.match_indices('#')
-        .any(|(at, _)| line[at + 1..].starts_with(|c: char| c.is_ascii_digit()))
+    line.match_indices('#').any(|(at, _)| line[at + 1..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Drops what stands between backticks: documents write about such marks.
@@ -58,12 +53,7 @@ mod tests {
     fn a_mark_without_an_issue_is_found() {
         for mark in MARKS {
             let found = findings(check, &[("a.rs", &format!("\n# {mark}: later\n"))]);
-            assert_eq!(
-                found,
-                [format!(
-                    "a.rs:2: {mark} without an issue: write {mark}(#12) with the issue's number"
-                )]
-            );
+            assert_eq!(found, [format!("a.rs:2: {mark} without an issue: write {mark}(#12) with the issue's number")]);
         }
     }
 }

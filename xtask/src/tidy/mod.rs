@@ -18,6 +18,8 @@ mod tree;
 
 use std::fmt;
 
+#[cfg(test)]
+pub(crate) use self::connector_files::REQUIRED as CONNECTOR_FILES;
 pub(crate) use self::tree::Tree;
 
 /// One rule.
@@ -34,16 +36,8 @@ pub(crate) static CHECKS: &[Check] = &[
         purpose: "crates depend only on the crates that the design lets them know",
         run: edges::check,
     },
-    Check {
-        name: "stages",
-        purpose: "a stage of the engine imports only stages before it",
-        run: stages::check,
-    },
-    Check {
-        name: "source-names",
-        purpose: "the engine names no kind of source",
-        run: source_names::check,
-    },
+    Check { name: "stages", purpose: "a stage of the engine imports only stages before it", run: stages::check },
+    Check { name: "source-names", purpose: "the engine names no kind of source", run: source_names::check },
     Check {
         name: "connectors",
         purpose: "every connector folder holds the same file names",
@@ -59,26 +53,14 @@ pub(crate) static CHECKS: &[Check] = &[
         purpose: "a source file is one idea: looked at above 600 lines, refused above 1000",
         run: size::check,
     },
-    Check {
-        name: "paths",
-        purpose: "no file names a folder of somebody's machine",
-        run: paths::check,
-    },
+    Check { name: "paths", purpose: "no file names a folder of somebody's machine", run: paths::check },
     Check {
         name: "marks",
         purpose: "what is left to do is an issue, and its mark in the code has the issue's number",
         run: marks::check,
     },
-    Check {
-        name: "spawn",
-        purpose: "no task outlives its query: tasks are spawned on a JoinSet",
-        run: spawn::check,
-    },
-    Check {
-        name: "links",
-        purpose: "every relative link in the documents leads somewhere",
-        run: links::check,
-    },
+    Check { name: "spawn", purpose: "no task outlives its query: tasks are spawned on a JoinSet", run: spawn::check },
+    Check { name: "links", purpose: "every relative link in the documents leads somewhere", run: links::check },
     Check {
         name: "lock",
         purpose: "there is one version of Arrow, DataFusion, Parquet, object_store, rustls and Tokio",
@@ -105,16 +87,8 @@ pub(crate) struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let warning = if self.severity == Severity::Warning {
-            "warning: "
-        } else {
-            ""
-        };
-        write!(
-            f,
-            "{}:{}: {warning}[{}] {}",
-            self.path, self.line, self.check, self.message
-        )
+        let warning = if self.severity == Severity::Warning { "warning: " } else { "" };
+        write!(f, "{}:{}: {warning}[{}] {}", self.path, self.line, self.check, self.message)
     }
 }
 
@@ -134,13 +108,7 @@ impl Report {
     }
 
     fn add(&mut self, severity: Severity, path: &str, line: usize, message: String) {
-        self.findings.push(Finding {
-            check: self.check,
-            severity,
-            path: path.to_owned(),
-            line,
-            message,
-        });
+        self.findings.push(Finding { check: self.check, severity, path: path.to_owned(), line, message });
     }
 }
 
@@ -149,22 +117,13 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS
         .iter()
         .flat_map(|check| {
-            let mut report = Report {
-                check: check.name,
-                findings: Vec::new(),
-            };
+            let mut report = Report { check: check.name, findings: Vec::new() };
             (check.run)(tree, &mut report);
             report.findings
         })
         .collect();
     findings.sort_by(|a, b| {
-        let key = |finding: &Finding| {
-            (
-                finding.severity == Severity::Failure,
-                finding.path.clone(),
-                finding.line,
-            )
-        };
+        let key = |finding: &Finding| (finding.severity == Severity::Failure, finding.path.clone(), finding.line);
         key(a).cmp(&key(b))
     });
     findings
@@ -173,16 +132,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 /// Applies one rule to samples and returns what it says, a line for each finding.
 #[cfg(test)]
 fn findings(run: fn(&Tree, &mut Report), files: &[(&str, &str)]) -> Vec<String> {
-    let mut report = Report {
-        check: "x",
-        findings: Vec::new(),
-    };
+    let mut report = Report { check: "x", findings: Vec::new() };
     run(&Tree::of(files), &mut report);
-    report
-        .findings
-        .iter()
-        .map(|finding| finding.to_string().replace(" [x]", ""))
-        .collect()
+    report.findings.iter().map(|finding| finding.to_string().replace(" [x]", "")).collect()
 }
 
 #[cfg(test)]
@@ -195,11 +147,7 @@ mod tests {
         let findings = check(&Tree::of(&[("src/a.rs", &long), ("src/utils.rs", "")]));
         let severities: Vec<Severity> = findings.iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Severity::Warning, Severity::Failure]);
-        assert!(
-            findings[1].to_string().starts_with("src/utils.rs:1: [file-names] "),
-            "{}",
-            findings[1]
-        );
+        assert!(findings[1].to_string().starts_with("src/utils.rs:1: [file-names] "), "{}", findings[1]);
     }
 
     #[test]

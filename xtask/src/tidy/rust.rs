@@ -52,10 +52,7 @@ fn flatten(stream: TokenStream, tests: Tests, tokens: &mut Vec<Token>) {
                     trees.next();
                 }
                 let Some(TokenTree::Group(group)) = trees.peek() else {
-                    tokens.push(Token {
-                        line,
-                        kind: Kind::Punct('#'),
-                    });
+                    tokens.push(Token { line, kind: Kind::Punct('#') });
                     continue;
                 };
                 let attribute = Attribute::of(&group.stream());
@@ -68,24 +65,12 @@ fn flatten(stream: TokenStream, tests: Tests, tokens: &mut Vec<Token>) {
                         trees.next();
                         skip_item(&mut trees);
                     }
-                    Attribute::Test | Attribute::Other => tokens.push(Token {
-                        line,
-                        kind: Kind::Punct('#'),
-                    }),
+                    Attribute::Test | Attribute::Other => tokens.push(Token { line, kind: Kind::Punct('#') }),
                 }
             }
-            TokenTree::Punct(punct) => tokens.push(Token {
-                line,
-                kind: Kind::Punct(punct.as_char()),
-            }),
-            TokenTree::Ident(ident) => tokens.push(Token {
-                line,
-                kind: Kind::Ident(ident.to_string()),
-            }),
-            TokenTree::Literal(literal) => tokens.push(Token {
-                line,
-                kind: Kind::Literal(literal.to_string()),
-            }),
+            TokenTree::Punct(punct) => tokens.push(Token { line, kind: Kind::Punct(punct.as_char()) }),
+            TokenTree::Ident(ident) => tokens.push(Token { line, kind: Kind::Ident(ident.to_string()) }),
+            TokenTree::Literal(literal) => tokens.push(Token { line, kind: Kind::Literal(literal.to_string()) }),
             TokenTree::Group(group) => {
                 let open = match group.delimiter() {
                     Delimiter::Parenthesis => '(',
@@ -93,16 +78,10 @@ fn flatten(stream: TokenStream, tests: Tests, tokens: &mut Vec<Token>) {
                     Delimiter::Bracket => '[',
                     Delimiter::None => ' ',
                 };
-                tokens.push(Token {
-                    line,
-                    kind: Kind::Open(open),
-                });
+                tokens.push(Token { line, kind: Kind::Open(open) });
                 let end = group.span_close().end().line;
                 flatten(group.stream(), tests, tokens);
-                tokens.push(Token {
-                    line: end,
-                    kind: Kind::Close,
-                });
+                tokens.push(Token { line: end, kind: Kind::Close });
             }
         }
     }
@@ -224,13 +203,8 @@ mod tests {
 
     #[test]
     fn paths_are_found_with_their_lines() {
-        let tokens = tokens(
-            "fn a() {\n  tokio::spawn(b);\n  tokio :: task :: spawn(c);\n}",
-            Tests::Included,
-        );
-        let lines: Vec<usize> = paths_with(&tokens, &["tokio", "spawn"])
-            .map(|(_, token)| token.line)
-            .collect();
+        let tokens = tokens("fn a() {\n  tokio::spawn(b);\n  tokio :: task :: spawn(c);\n}", Tests::Included);
+        let lines: Vec<usize> = paths_with(&tokens, &["tokio", "spawn"]).map(|(_, token)| token.line).collect();
         assert_eq!(lines, [2]);
     }
 

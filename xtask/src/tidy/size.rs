@@ -10,11 +10,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
     for (path, text) in EXTENSIONS.iter().flat_map(|extension| tree.with_extension(extension)) {
         let lines = text.lines().count();
         if lines > MAX_LINES {
-            report.fail(
-                path,
-                1,
-                format!("{lines} lines; the most is {MAX_LINES}: split it by its ideas"),
-            );
+            report.fail(path, 1, format!("{lines} lines; the most is {MAX_LINES}: split it by its ideas"));
         } else if lines > LOOKED_AT_LINES {
             report.warn(path, 1, format!("{lines} lines: are these two ideas?"));
         }
@@ -31,10 +27,7 @@ mod tests {
         let lines = |count: usize| "x\n".repeat(count);
         let (fine, long, longer) = (lines(600), lines(601), lines(1001));
         assert_eq!(
-            findings(
-                check,
-                &[("a.rs", &fine), ("b.rs", &long), ("c.rs", &longer), ("d.csv", &longer)]
-            ),
+            findings(check, &[("a.rs", &fine), ("b.rs", &long), ("c.rs", &longer), ("d.csv", &longer)]),
             [
                 "b.rs:1: warning: 601 lines: are these two ideas?",
                 "c.rs:1: 1001 lines; the most is 1000: split it by its ideas",

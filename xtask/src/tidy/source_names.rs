@@ -27,9 +27,7 @@ const WORDS: &[&str] = &["redis", "oracle"];
 const OTHER_MEANINGS: &[&str] = &["PostgreSqlDialect"];
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
-    let engine = tree
-        .with_extension("rs")
-        .filter(|(path, _)| path.starts_with("crates/tombolo-engine/src/"));
+    let engine = tree.with_extension("rs").filter(|(path, _)| path.starts_with("crates/tombolo-engine/src/"));
     for (path, text) in engine.filter(|(path, _)| !rust::is_test_file(path)) {
         for token in rust::tokens(text, Tests::LeftOut) {
             if let Kind::Ident(word) | Kind::Literal(word) = &token.kind
@@ -71,14 +69,8 @@ mod tests {
         let text = "//! As SQLite does.\nfn redistribute() { parse(PostgreSqlDialect {}) }\n// redis\n\
                     #[cfg(test)]\nmod tests { const KIND: &str = \"sqlite\"; }\n";
         assert!(
-            findings(
-                check,
-                &[
-                    (PATH, text),
-                    ("crates/tombolo-connectors/src/sqlite/mod.rs", "fn sqlite() {}")
-                ]
-            )
-            .is_empty()
+            findings(check, &[(PATH, text), ("crates/tombolo-connectors/src/sqlite/mod.rs", "fn sqlite() {}")])
+                .is_empty()
         );
     }
 

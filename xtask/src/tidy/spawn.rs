@@ -6,18 +6,11 @@ use super::{Report, Tree};
 const BARE: &[&[&str]] = &[&["tokio", "spawn"], &["tokio", "task", "spawn"]];
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
-    for (path, text) in tree
-        .with_extension("rs")
-        .filter(|(path, _)| path.starts_with("crates/"))
-    {
+    for (path, text) in tree.with_extension("rs").filter(|(path, _)| path.starts_with("crates/")) {
         let tokens = rust::tokens(text, Tests::Included);
         for (_, token) in BARE.iter().flat_map(|parts| rust::paths_with(&tokens, parts)) {
             let advice = "spawn on a JoinSet that is dropped with its query";
-            report.fail(
-                path,
-                token.line,
-                format!("a bare tokio::spawn outlives its query: {advice}"),
-            );
+            report.fail(path, token.line, format!("a bare tokio::spawn outlives its query: {advice}"));
         }
     }
 }
@@ -39,11 +32,7 @@ mod tests {
         let text = "fn a() { tokio::spawn(b()); }\n#[cfg(test)]\nmod tests {\n use tokio::task::spawn; }";
         let found = findings(check, &[("crates/a/src/lib.rs", text)]);
         assert_eq!(found.len(), 2);
-        assert!(
-            found[0].starts_with("crates/a/src/lib.rs:1: a bare tokio::spawn"),
-            "{}",
-            found[0]
-        );
+        assert!(found[0].starts_with("crates/a/src/lib.rs:1: a bare tokio::spawn"), "{}", found[0]);
         assert!(found[1].starts_with("crates/a/src/lib.rs:4: "), "{}", found[1]);
     }
 }

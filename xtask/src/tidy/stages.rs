@@ -6,9 +6,7 @@ use super::{Report, Tree};
 const SOURCE: &str = "crates/tombolo-engine/src";
 
 /// The life of a query, in order. Each stage is a folder.
-const STAGES: &[&str] = &[
-    "parse", "catalog", "policy", "plan", "pushdown", "execute", "fuse", "check", "deliver",
-];
+const STAGES: &[&str] = &["parse", "catalog", "policy", "plan", "pushdown", "execute", "fuse", "check", "deliver"];
 
 /// What lies at the crate's root and below all stages, so that each of them may import it. All else at the root is the
 /// façade, which is made of the stages.
@@ -24,11 +22,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
         };
         let Some(position) = STAGES.iter().position(|known| *known == stage) else {
             if stage != "tests" {
-                report.fail(
-                    path,
-                    1,
-                    format!("`{stage}` is not a stage of the engine: {}", STAGES.join(", ")),
-                );
+                report.fail(path, 1, format!("`{stage}` is not a stage of the engine: {}", STAGES.join(", ")));
             }
             continue;
         };
@@ -61,11 +55,7 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
 /// Returns how many modules below the crate's root a file of a stage is, from its path in the stage's folder.
 fn depth(below: &str) -> usize {
     let folders = below.matches('/').count();
-    if below.ends_with("mod.rs") {
-        folders + 1
-    } else {
-        folders + 2
-    }
+    if below.ends_with("mod.rs") { folders + 1 } else { folders + 2 }
 }
 
 /// Returns the first name after the root in each path that starts there, by `crate::` or by enough `super::`.
@@ -131,10 +121,7 @@ mod tests {
 
     #[test]
     fn a_mod_file_is_one_super_away_from_the_root() {
-        assert_eq!(
-            check_one("crates/tombolo-engine/src/plan/mod.rs", "use super::fuse::c;").len(),
-            1
-        );
+        assert_eq!(check_one("crates/tombolo-engine/src/plan/mod.rs", "use super::fuse::c;").len(), 1);
         // There it is a neighbour in the same stage.
         assert!(check_one("crates/tombolo-engine/src/plan/cost.rs", "use super::fuse::c;").is_empty());
     }

@@ -37,9 +37,7 @@ impl Tree {
 
     #[cfg(test)]
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
-        let files = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), Some((*text).to_owned())));
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), Some((*text).to_owned())));
         Self { files: files.collect() }
     }
 
@@ -49,15 +47,12 @@ impl Tree {
 
     /// The text files, with their paths.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files
-            .iter()
-            .filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
+        self.files.iter().filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
     }
 
     /// The text files whose names end in `.{extension}`.
     pub(crate) fn with_extension(&self, extension: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.texts()
-            .filter(move |(path, _)| Path::new(path).extension().is_some_and(|found| found == extension))
+        self.texts().filter(move |(path, _)| Path::new(path).extension().is_some_and(|found| found == extension))
     }
 
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
@@ -93,12 +88,7 @@ fn listed_by_git(root: &Path) -> Option<Vec<String>> {
         return None;
     }
     let text = String::from_utf8(output.stdout).ok()?;
-    Some(
-        text.split('\0')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect(),
-    )
+    Some(text.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
 fn listed_by_hand(root: &Path) -> Result<Vec<String>> {
@@ -108,11 +98,7 @@ fn listed_by_hand(root: &Path) -> Result<Vec<String>> {
         for entry in root.join(&folder).read_dir()? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             if entry.file_type()?.is_file() {
                 paths.push(path);
             } else if entry.file_type()?.is_dir() && !matches!(name.as_str(), ".git" | "target" | "node_modules") {

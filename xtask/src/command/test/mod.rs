@@ -39,12 +39,7 @@ pub(crate) struct Selection {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    run_selection(&Selection {
-        filter: args.filter,
-        doc_tests: true,
-        connector: None,
-        start_servers: !args.no_servers,
-    })
+    run_selection(&Selection { filter: args.filter, doc_tests: true, connector: None, start_servers: !args.no_servers })
 }
 
 /// Runs the selected tests and prints the closing lines.
@@ -81,9 +76,5 @@ pub(crate) fn run_selection(selection: &Selection) -> Result<ExitCode> {
     }
     println!("Time: {} s", begin.elapsed().as_secs());
     println!("{totals}");
-    Ok(if totals.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -35,11 +35,7 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -59,14 +55,7 @@ mod tests {
         ] {
             totals.add_line(line);
         }
-        assert_eq!(
-            totals,
-            Totals {
-                passed: 7,
-                failed: 4,
-                skipped: 1
-            }
-        );
+        assert_eq!(totals, Totals { passed: 7, failed: 4, skipped: 1 });
         assert_eq!(totals.to_string(), "7 passed, 4 failed, 1 skipped");
     }
 }

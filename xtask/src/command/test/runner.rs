@@ -24,10 +24,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn interrupted() -> Self {
-        Self {
-            totals: Totals::default(),
-            problem: Some("interrupted".to_owned()),
-        }
+        Self { totals: Totals::default(), problem: Some("interrupted".to_owned()) }
     }
 }
 
@@ -41,9 +38,7 @@ pub(crate) fn run(selection: &Selection, environment: &[(&str, String)], interru
     if stdout().is_terminal() {
         command.args(["--color", "always"]);
     }
-    command
-        .args(&selection.filter)
-        .args(["--", "--color", if stdout().is_terminal() { "always" } else { "auto" }]);
+    command.args(&selection.filter).args(["--", "--color", if stdout().is_terminal() { "always" } else { "auto" }]);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     // In a group of its own, so that an interrupt ends cargo and the test programs below it together, when we say so.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
@@ -61,15 +56,11 @@ pub(crate) fn run(selection: &Selection, environment: &[(&str, String)], interru
         }
         thread::sleep(Duration::from_millis(50));
     };
-    let Ok(totals) = listener.join() else {
-        anyhow::bail!("the output of cargo test could not be read")
-    };
+    let Ok(totals) = listener.join() else { anyhow::bail!("the output of cargo test could not be read") };
     let problem = if interrupt.is_requested() {
         Some("interrupted".to_owned())
     } else if !status.success() && totals.failed == 0 {
-        Some(format!(
-            "cargo test ended with {status}, though no test reported a failure: see its output"
-        ))
+        Some(format!("cargo test ended with {status}, though no test reported a failure: see its output"))
     } else {
         None
     };

@@ -48,18 +48,9 @@ impl Strictness {
     }
 
     fn new(required: &str, is_ci: bool) -> Result<Self> {
-        let required: BTreeSet<String> = required
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
-        let known = || {
-            KINDS
-                .iter()
-                .map(|kind| kind.name())
-                .chain(unavailable::LIST.iter().map(|entry| entry.name))
-        };
+        let required: BTreeSet<String> =
+            required.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let known = || KINDS.iter().map(|kind| kind.name()).chain(unavailable::LIST.iter().map(|entry| entry.name));
         for name in &required {
             if !known().any(|known| known == name) {
                 bail!(
@@ -80,45 +71,22 @@ impl Strictness {
 impl TestServers {
     /// Starts the servers that the selected tests use.
     pub(crate) fn start(selection: &Selection, interrupt: &Interrupt) -> Result<Self> {
-        let is_used = |connector: &str| {
-            selection
-                .connector
-                .as_deref()
-                .is_none_or(|selected| selected == connector)
-        };
+        let is_used = |connector: &str| selection.connector.as_deref().is_none_or(|selected| selected == connector);
         let strictness = Strictness::from_env()?;
-        let mut servers = Self {
-            entries: Vec::new(),
-            environment: Vec::new(),
-            started: Vec::new(),
-        };
+        let mut servers = Self { entries: Vec::new(), environment: Vec::new(), started: Vec::new() };
         for kind in KINDS.iter().filter(|kind| is_used(kind.connector())) {
             let state = if interrupt.is_requested() {
-                State::Missing {
-                    reason: "interrupted".to_owned(),
-                    fails: false,
-                }
+                State::Missing { reason: "interrupted".to_owned(), fails: false }
             } else if selection.start_servers {
                 servers.start_one(*kind, &strictness, interrupt)?
             } else {
                 strictness.missing(kind.name(), "not started, as asked".to_owned(), false)
             };
-            servers.entries.push(Entry {
-                name: kind.name(),
-                title: kind.title(),
-                state,
-            });
+            servers.entries.push(Entry { name: kind.name(), title: kind.title(), state });
         }
-        for entry in unavailable::missed()?
-            .into_iter()
-            .filter(|entry| is_used(entry.connector))
-        {
+        for entry in unavailable::missed()?.into_iter().filter(|entry| is_used(entry.connector)) {
             let state = strictness.missing(entry.name, entry.reason.to_owned(), true);
-            servers.entries.push(Entry {
-                name: entry.name,
-                title: entry.title,
-                state,
-            });
+            servers.entries.push(Entry { name: entry.name, title: entry.title, state });
         }
         Ok(servers)
     }
@@ -144,10 +112,7 @@ impl TestServers {
             }
             Ok(Started::Before(server)) => (server, "was running already"),
             Err(error) => {
-                return Ok(State::Missing {
-                    reason: format!("{error:#}"),
-                    fails: true,
-                });
+                return Ok(State::Missing { reason: format!("{error:#}"), fails: true });
             }
         };
         self.environment.push((kind.env_name(), server.url));
@@ -181,20 +146,12 @@ impl TestServers {
 
     /// One line for each server whose absence fails the run.
     pub(crate) fn failures(&self) -> Vec<String> {
-        let failing = self
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry.state, State::Missing { fails: true, .. }));
-        failing
-            .map(|entry| format!("{} is required and was not there", entry.title))
-            .collect()
+        let failing = self.entries.iter().filter(|entry| matches!(entry.state, State::Missing { fails: true, .. }));
+        failing.map(|entry| format!("{} is required and was not there", entry.title)).collect()
     }
 
     pub(crate) fn skipped(&self) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| matches!(entry.state, State::Missing { fails: false, .. }))
-            .count()
+        self.entries.iter().filter(|entry| matches!(entry.state, State::Missing { fails: false, .. })).count()
     }
 }
 
@@ -209,9 +166,7 @@ mod tests {
     use super::{State, Strictness};
 
     fn fails(required: &str, is_ci: bool, name: &str, is_forgiven_in_ci: bool) -> bool {
-        let state = Strictness::new(required, is_ci)
-            .unwrap()
-            .missing(name, "why".to_owned(), is_forgiven_in_ci);
+        let state = Strictness::new(required, is_ci).unwrap().missing(name, "why".to_owned(), is_forgiven_in_ci);
         matches!(state, State::Missing { fails: true, .. })
     }
 

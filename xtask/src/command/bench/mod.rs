@@ -1,0 +1,74 @@
+//! `cargo xtask bench`: measurements of what the project promises about speed.
+
+mod machine;
+mod measure;
+mod startup;
+
+use std::fs;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+
+use self::machine::Machine;
+use crate::{names, workspace};
+
+/// Measure the speed of the release build
+///
+/// Builds the release binary first. Measure on a machine that does nothing else.
+#[derive(Parser)]
+#[command(after_help = "Example:\n  cargo xtask bench startup --runs 50 --save")]
+pub(crate) struct Args {
+    /// What to measure [default: everything]
+    ///
+    /// startup: from the start of the command line to the first row, with the catalog warm
+    name: Option<String>,
+    /// How often
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Also write the result to benches/results/NAME.md
+    #[arg(long)]
+    save: bool,
+}
+
+struct Bench {
+    name: &'static str,
+    /// Returns the report, in Markdown.
+    run: fn(u32) -> Result<String>,
+}
+
+static BENCHES: &[Bench] = &[Bench { name: "startup", run: startup::run }];
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    if let Some(name) = &args.name
+        && !BENCHES.iter().any(|bench| bench.name == name)
+    {
+        let known = BENCHES.iter().map(|bench| bench.name);
+        bail!("there is no benchmark called `{name}`{}", names::suggestion(name, known));
+    }
+    for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
+        let report = format!("{}\n{}{}", (bench.run)(args.runs)?, Machine::of_here(), commit());
+        println!("{report}");
+        if args.save {
+            let folder = workspace::root()?.join("benches/results");
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let path = folder.join(format!("{}.md", bench.name));
+            fs::write(&path, report).with_context(|| format!("cannot write {}", path.display()))?;
+            println!("written to {}", path.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the line that says what was measured.
+fn commit() -> String {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).current_dir(workspace::root().ok()?).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["log", "-1", "--format=%h of %cs"]) else {
+        return "- commit: unknown\n".to_owned();
+    };
+    let is_changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty());
+    format!("- commit: {commit}{}\n", if is_changed { ", with changes" } else { "" })
+}
