@@ -1,0 +1,145 @@
+use std::time::Duration;
+
+use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
+use tombolo_engine::Settings;
+use toml_edit::TableLike;
+
+use super::key::option_value;
+use super::place::Place;
+
+/// The keys of the `[federation]` table. This list makes the check of the config, `config list`, and the reference.
+pub(crate) const FEDERATION: &[OptionSpec] = &[
+    spec("max_query_time", OptionKind::Duration, Some("5m"), "The longest that a query may take; 0s is without limit."),
+    spec(
+        "max_memory",
+        OptionKind::Bytes,
+        Some("2GB"),
+        "Memory that the operators of all running queries may reserve. Sorts, aggregates and sort-merge joins then spill \
+         to disk; an operator that cannot spill fails with an error that names it.",
+    ),
+    spec("max_temp_bytes", OptionKind::Bytes, Some("100GB"), "Disk space that spilled data may take."),
+    spec(
+        "temp_dir",
+        OptionKind::Path,
+        None,
+        "The folder for spilled data; not set, the system's folder for temporary files.",
+    ),
+    spec("batch_size", OptionKind::Integer, Some("8192"), "Rows in one batch; from 1."),
+    spec(
+        "parallel",
+        OptionKind::Integer,
+        None,
+        "How many streams and operators run side by side; not set, one for each processor.",
+    ),
+    spec(
+        "catalog_ttl",
+        OptionKind::Duration,
+        Some("5m"),
+        "How old the cached description of a table may be before its source is asked again.",
+    ),
+    spec(
+        "join_counts",
+        OptionKind::Boolean,
+        Some("true"),
+        "Whether the receipt counts the matched and unmatched rows of joins that run here.",
+    ),
+    spec(
+        "pushdown",
+        OptionKind::Boolean,
+        Some("true"),
+        "Whether work is pushed into the sources. Off, the answer is the same and slower: to compare, and to find faults.",
+    ),
+    spec(
+        "keep_last_result",
+        OptionKind::Bytes,
+        Some("256MB"),
+        "How large a result may be and still be kept for `export last`; 0B keeps none.",
+    ),
+    spec("history_entries", OptionKind::Integer, Some("1000"), "How many queries the history keeps; 0 keeps none."),
+];
+
+const fn spec(name: &'static str, kind: OptionKind, default: Option<&'static str>, help: &'static str) -> OptionSpec {
+    OptionSpec { name, kind, default, required: false, help }
+}
+
+/// The `[federation]` table, typed.
+#[derive(Debug, Clone)]
+pub(crate) struct Federation {
+    /// What the file sets itself.
+    pub(crate) given: Options,
+    /// The engine's part.
+    pub(crate) settings: Settings,
+    /// The most bytes of a result that are kept for `export last`.
+    pub(crate) keep_last_result: u64,
+    /// The most queries that the history keeps.
+    pub(crate) history_entries: usize,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        let settings = Settings::default();
+        Self { given: Options::default(), settings, keep_last_result: 256 << 20, history_entries: 1000 }
+    }
+}
+
+impl Federation {
+    /// Reads the table.
+    pub(super) fn read(table: &dyn TableLike, place: &Place<'_>) -> Result<Self> {
+        let mut given = Options::default();
+        for (name, item) in table.iter() {
+            let Some(spec) = FEDERATION.iter().find(|spec| spec.name == name) else {
+                let known: Vec<&str> = FEDERATION.iter().map(|spec| spec.name).collect();
+                let span = table.key(name).and_then(toml_edit::Key::span);
+                return Err(place.unknown_key(span, name, &known, "[federation]"));
+            };
+            let value = option_value(item).ok_or_else(|| {
+                let (takes, given) = (spec.kind.describe(), item.type_name());
+                place.error(item.span(), format!("`federation.{name}` takes {takes}, not {given}"))
+            })?;
+            let value = spec
+                .kind
+                .check(name, &value)
+                .and_then(|value| check_range(name, &value.to_string()).map(|()| value))
+                .map_err(|error| place.locate(error, item.span()))?;
+            given.set(name, value);
+        }
+        Self::from_options(given)
+    }
+
+    /// The table of these options.
+    pub(crate) fn from_options(given: Options) -> Result<Self> {
+        let all = given.checked(FEDERATION)?;
+        let mut settings = Settings::default();
+        settings.max_query_time = all.duration("max_query_time").filter(|limit| *limit > Duration::ZERO);
+        settings.max_memory = all.bytes("max_memory").unwrap_or(settings.max_memory);
+        settings.max_temp_bytes = all.bytes("max_temp_bytes").unwrap_or(settings.max_temp_bytes);
+        settings.temp_dir = all.text("temp_dir").map(Into::into);
+        settings.batch_size = all.integer("batch_size").unwrap_or(settings.batch_size);
+        settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
+        settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
+        settings.join_counts = all.boolean("join_counts");
+        settings.pushdown = all.boolean("pushdown");
+        Ok(Self {
+            settings,
+            keep_last_result: all.bytes("keep_last_result").unwrap_or_default(),
+            history_entries: all.integer("history_entries").unwrap_or_default(),
+            given,
+        })
+    }
+}
+
+/// Refuses values of the right kind that no query could run with.
+pub(crate) fn check_range(name: &str, value: &str) -> Result<()> {
+    let least = match name {
+        "batch_size" | "parallel" => 1,
+        _ => return Ok(()),
+    };
+    match value.parse::<u64>() {
+        Ok(number) if number >= least => Ok(()),
+        _ => Err(Error::new(
+            ErrorCode::ConfigInvalid,
+            format!("option `{name}` takes a whole number from {least}, not `{value}`"),
+        )
+        .with_hint(format!("Set `{name}` to at least {least}, or unset it for the default."))),
+    }
+}
