@@ -8,6 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{User, geteuid};
@@ -32,8 +34,7 @@ pub(crate) struct Instance {
 impl Instance {
     /// Makes a new, empty one in the place of whatever was left in the folder.
     pub(crate) fn create(kind: &dyn ServerKind, binaries: PathBuf) -> Result<Self> {
-        let folder = folder(kind)?;
-        create_root(&root()?)?;
+        let folder = servers_folder()?.join(kind.name());
         clear(&folder)?;
         let account = account(kind)?;
         let instance = Self { folder, binaries, port: free_port()?, password: random_password()?, account };
@@ -126,15 +127,20 @@ pub(crate) fn remove_data(folder: &Path) -> Result<()> {
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+    let give_up = Instant::now() + Duration::from_secs(10);
+    loop {
+        match fs::remove_dir_all(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            // A program whose run was killed while preparing the folder may still be writing into it for a moment.
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && Instant::now() < give_up => {
+                thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot remove {}", folder.display())),
         }
-        _ => Ok(()),
     }
 }
 
-/// Returns the folder of all servers of this checkout.
 fn root() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("TOMBOLO_SERVERS_DIR") {
         return Ok(std::path::absolute(folder)?);
@@ -147,15 +153,17 @@ fn root() -> Result<PathBuf> {
     Ok(env::temp_dir().join(format!("tombolo-servers-{checkout}")))
 }
 
-fn create_root(root: &Path) -> Result<()> {
-    fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
+/// Returns the folder of all servers of this checkout, which is made if it is not there.
+pub(super) fn servers_folder() -> Result<PathBuf> {
+    let root = root()?;
+    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
     // The folder may have a name that anyone on the machine could have taken before.
-    let metadata = fs::symlink_metadata(root)?;
+    let metadata = fs::symlink_metadata(&root)?;
     if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
         bail!("{} is not a folder of yours; set TOMBOLO_SERVERS_DIR to one that is", root.display());
     }
     if geteuid().is_root() {
-        fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755))?;
         if let Some(closed) = root.ancestors().find(|folder| !others_may_enter(folder)) {
             bail!(
                 "servers are not run as root, and other accounts may not enter {}; set TOMBOLO_SERVERS_DIR to a folder \
@@ -164,7 +172,7 @@ fn create_root(root: &Path) -> Result<()> {
             );
         }
     }
-    Ok(())
+    Ok(root)
 }
 
 fn others_may_enter(folder: &Path) -> bool {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ServerKind;
 use super::instance::{self, Instance};
+use super::lock::{ChangeLock, UseLock};
 use super::process::ProcessId;
 use crate::interrupt::Interrupt;
 
@@ -33,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) version: String,
     /// With the password: this record can be read by its owner only.
     pub(crate) url: String,
+    /// Whether it runs until somebody stops it, or only as long as a test run uses it.
+    is_kept: bool,
 }
 
 impl Running {
@@ -57,11 +60,56 @@ pub(crate) fn obtain(kind: &dyn ServerKind) -> Result<PathBuf> {
         .with_context(|| format!("{} was installed, but its programs are not where they are looked for", kind.title()))
 }
 
-/// Starts the server from `binaries` and waits until it answers. One that already runs is left as it is.
+/// Starts the server from `binaries`, and waits until it answers. It runs until it is stopped.
 pub(crate) fn start(kind: &dyn ServerKind, binaries: PathBuf, interrupt: &Interrupt) -> Result<Started> {
-    if let Some(running) = running(kind)? {
-        return Ok(Started::Before(running));
+    let _change = ChangeLock::wait(kind, Some(interrupt))?;
+    match running(kind)? {
+        Some(running) => {
+            let kept = Running { is_kept: true, ..running };
+            write_record(&instance::folder(kind)?, &kept)?;
+            Ok(Started::Before(kept))
+        }
+        None => Ok(Started::Now(launch(kind, binaries, true, interrupt)?)),
     }
+}
+
+/// A run's use of a server.
+pub(crate) struct Lease {
+    kind: &'static dyn ServerKind,
+    in_use: UseLock,
+}
+
+/// Starts the server for as long as it is used, or joins those who use it already.
+pub(crate) fn lease(
+    kind: &'static dyn ServerKind,
+    binaries: PathBuf,
+    interrupt: &Interrupt,
+) -> Result<(Started, Lease)> {
+    let _change = ChangeLock::wait(kind, Some(interrupt))?;
+    let started = match running(kind)? {
+        Some(running) => Started::Before(running),
+        None => Started::Now(launch(kind, binaries, false, interrupt)?),
+    };
+    Ok((started, Lease { kind, in_use: UseLock::take(kind)? }))
+}
+
+impl Lease {
+    /// Ends the use, and with the last use the server, unless it was started by hand.
+    pub(crate) fn end(self) -> Result<()> {
+        let change = ChangeLock::wait(self.kind, None)?;
+        let was_last = self.in_use.end(&change, self.kind)?;
+        if was_last && running(self.kind)?.is_some_and(|running| !running.is_kept) {
+            halt(self.kind)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind.title()
+    }
+}
+
+fn launch(kind: &dyn ServerKind, binaries: PathBuf, is_kept: bool, interrupt: &Interrupt) -> Result<Running> {
     let version = kind.version(&binaries)?;
     let instance = Instance::create(kind, binaries)?;
     kind.prepare(&instance)?;
@@ -76,7 +124,7 @@ pub(crate) fn start(kind: &dyn ServerKind, binaries: PathBuf, interrupt: &Interr
         .spawn()
         .with_context(|| format!("cannot run {}", kind.title()))?;
     let process = ProcessId::of(child.id())?;
-    let running = Running { process, port: instance.port, version, url: kind.url(&instance) };
+    let running = Running { process, port: instance.port, version, url: kind.url(&instance), is_kept };
     // Recorded before it is ready, so that `stop` finds it even if this program is killed while waiting.
     let ready =
         write_record(&instance.folder, &running).and_then(|()| wait_until_ready(kind, &instance, child, interrupt));
@@ -84,11 +132,16 @@ pub(crate) fn start(kind: &dyn ServerKind, binaries: PathBuf, interrupt: &Interr
         running.process.stop(kind.stop_signal(), STOP_PATIENCE)?;
         return Err(error);
     }
-    Ok(Started::Now(running))
+    Ok(running)
 }
 
 /// Stops the server and removes its data; its log is kept until the next start. Returns whether it was running.
 pub(crate) fn stop(kind: &dyn ServerKind) -> Result<bool> {
+    let _change = ChangeLock::wait(kind, None)?;
+    halt(kind)
+}
+
+fn halt(kind: &dyn ServerKind) -> Result<bool> {
     let folder = instance::folder(kind)?;
     let running = running(kind)?;
     if let Some(running) = &running {

@@ -2,11 +2,12 @@
 //!
 //! A kind of server is one file here that implements [`ServerKind`], and one line in [`KINDS`]. Everything that is alike for
 //! all kinds is in the other files: `debian` installs packages, `instance` is one server's folder, `lifecycle` starts and
-//! stops, `process` is one operating-system process, `unavailable` lists what nobody can install.
+//! stops, `lock` keeps runs out of each other's way, `process` is one operating-system process, `unavailable` lists what nobody can install.
 
 mod debian;
 mod instance;
 pub(crate) mod lifecycle;
+mod lock;
 mod mariadb;
 mod postgres;
 mod process;

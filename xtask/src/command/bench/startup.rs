@@ -36,8 +36,8 @@ pub(super) fn run(runs: u32) -> Result<String> {
         }
     }
     let mut report = format!(
-        "# Start of the command line to the first row\n\n`tombolo query \"{QUERY}\" --format csv` over the demo's SQLite file, \
-         with the catalog warm; the release build,\n{runs} runs after {WARM_UP_RUNS} that do not count. Milliseconds.\n\n\
+        "# Start of the command line to the first row\n\n`tombolo query \"{QUERY}\" --format csv`\nover the demo's SQLite \
+         file, with the catalog warm; the release build, {runs} runs after {WARM_UP_RUNS} that do not count.\nMilliseconds.\n\n\
          | from the start to | min | median | max |\n|---|---:|---:|---:|\n"
     );
     for (what, times) in [("the first row", first_rows), ("the end", ends)] {

@@ -8,14 +8,14 @@ use anyhow::{Result, bail};
 use super::Selection;
 use crate::interrupt::Interrupt;
 use crate::names;
-use crate::servers::lifecycle::{self, Started};
+use crate::servers::lifecycle::{self, Lease, Started};
 use crate::servers::{KINDS, ServerKind, unavailable};
 
-/// The servers of one run. Those that were started for it are stopped when this is dropped.
+/// The servers of one run. Those that only this run uses are stopped when this is dropped.
 pub(crate) struct TestServers {
     entries: Vec<Entry>,
     environment: Vec<(&'static str, String)>,
-    started: Vec<&'static dyn ServerKind>,
+    leases: Vec<Lease>,
 }
 
 struct Entry {
@@ -73,9 +73,11 @@ impl TestServers {
     pub(crate) fn start(selection: &Selection, interrupt: &Interrupt) -> Result<Self> {
         let is_used = |connector: &str| selection.connector.as_deref().is_none_or(|selected| selected == connector);
         let strictness = Strictness::from_env()?;
-        let mut servers = Self { entries: Vec::new(), environment: Vec::new(), started: Vec::new() };
+        let mut servers = Self { entries: Vec::new(), environment: Vec::new(), leases: Vec::new() };
         for kind in KINDS.iter().filter(|kind| is_used(kind.connector())) {
-            let state = if interrupt.is_requested() {
+            let state = if env::var_os(kind.env_name()).is_some() {
+                State::Ran(format!("given by {}", kind.env_name()))
+            } else if interrupt.is_requested() {
                 State::Missing { reason: "interrupted".to_owned(), fails: false }
             } else if selection.start_servers {
                 servers.start_one(*kind, &strictness, interrupt)?
@@ -97,20 +99,20 @@ impl TestServers {
         strictness: &Strictness,
         interrupt: &Interrupt,
     ) -> Result<State> {
-        if env::var_os(kind.env_name()).is_some() {
-            return Ok(State::Ran(format!("given by {}", kind.env_name())));
-        }
         let binaries = match lifecycle::obtain(kind) {
             Ok(binaries) => binaries,
             Err(error) => return Ok(strictness.missing(kind.name(), format!("{error:#}"), false)),
         };
         // A server that is there but does not start is a fault to look at, never something to skip.
-        let (server, how) = match lifecycle::start(kind, binaries, interrupt) {
-            Ok(Started::Now(server)) => {
-                self.started.push(kind);
+        let (server, how) = match lifecycle::lease(kind, binaries, interrupt) {
+            Ok((Started::Now(server), lease)) => {
+                self.leases.push(lease);
                 (server, "started for this run")
             }
-            Ok(Started::Before(server)) => (server, "was running already"),
+            Ok((Started::Before(server), lease)) => {
+                self.leases.push(lease);
+                (server, "was running already")
+            }
             Err(error) => {
                 return Ok(State::Missing { reason: format!("{error:#}"), fails: true });
             }
@@ -124,11 +126,12 @@ impl TestServers {
         &self.environment
     }
 
-    /// Stops what was started for this run.
+    /// Stops what only this run uses.
     pub(crate) fn stop(&mut self) {
-        for kind in self.started.drain(..) {
-            if let Err(error) = lifecycle::stop(kind) {
-                eprintln!("warning: {} could not be stopped: {error:#}", kind.title());
+        for lease in self.leases.drain(..) {
+            let title = lease.title();
+            if let Err(error) = lease.end() {
+                eprintln!("warning: {title} could not be stopped: {error:#}");
             }
         }
     }
