@@ -72,11 +72,7 @@ impl<'a> FlatScan<'a> {
     /// Flattens an accepted tree; `None` where it is of another form.
     pub(super) fn of(scan: &'a Scan) -> Option<Self> {
         match scan {
-            Scan::Table(table) => Some(Self {
-                table,
-                columns: table.columns.clone(),
-                predicates: Vec::new(),
-            }),
+            Scan::Table(table) => Some(Self { table, columns: table.columns.clone(), predicates: Vec::new() }),
             Scan::Alias { input, .. } => Self::of(input),
             Scan::Filter { input, predicates } => {
                 let mut flat = Self::of(input)?;
@@ -92,10 +88,7 @@ impl<'a> FlatScan<'a> {
                     let Expr::Column(column) = expr else { return None };
                     flat.columns.get(input.schema().maybe_index_of_column(column)?).copied()
                 });
-                Some(Self {
-                    columns: columns.collect::<Option<_>>()?,
-                    ..flat
-                })
+                Some(Self { columns: columns.collect::<Option<_>>()?, ..flat })
             }
             _ => None,
         }
@@ -111,13 +104,9 @@ impl<'a> FlatScan<'a> {
         let mut sound = true;
         let rewritten = expr.clone().transform(|node| match &node {
             Expr::Column(column) => {
-                let index = schema
-                    .maybe_index_of_column(column)
-                    .and_then(|index| self.columns.get(index));
+                let index = schema.maybe_index_of_column(column).and_then(|index| self.columns.get(index));
                 match index.and_then(|index| self.table.description.columns.get(*index)) {
-                    Some(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(
-                        column.field.name(),
-                    )))),
+                    Some(column) => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(column.field.name())))),
                     None => {
                         sound = false;
                         Ok(Transformed::no(node))
@@ -135,9 +124,7 @@ impl<'a> FlatScan<'a> {
         let first = columns.len().saturating_sub(partitions);
         let named = predicate.column_refs();
         !named.is_empty()
-            && named
-                .iter()
-                .all(|named| columns[first..].iter().any(|column| *column.field.name() == named.name))
+            && named.iter().all(|named| columns[first..].iter().any(|column| *column.field.name() == named.name))
     }
 }
 
@@ -152,14 +139,10 @@ pub(super) fn offer(scan: &Scan) -> ScanOffer {
                 Expr::Alias(_) => Answer::refused("files keep the names of their columns: renaming runs in Tombolo"),
                 _ => Answer::refused("files hold columns as they are: computing runs in Tombolo"),
             };
-            ScanOffer {
-                parts: exprs.iter().map(answer).collect(),
-            }
+            ScanOffer { parts: exprs.iter().map(answer).collect() }
         }
         Scan::Filter { input, predicates } => match FlatScan::of(input) {
-            Some(flat) => ScanOffer {
-                parts: predicates.iter().map(|p| offer_filter(&flat, p, input)).collect(),
-            },
+            Some(flat) => ScanOffer { parts: predicates.iter().map(|p| offer_filter(&flat, p, input)).collect() },
             None => refuse("files have no query engine of their own"),
         },
         Scan::Limit { .. } => refuse("files are read as far as rows are asked for, so a limit gains nothing"),
@@ -191,9 +174,7 @@ fn offer_filter(flat: &FlatScan<'_>, predicate: &Expr, input: &Scan) -> Answer {
     } else if format == Format::Parquet {
         Answer::Inexact
     } else {
-        Answer::refused(format!(
-            "{format} files keep no statistics by which rows could be passed over"
-        ))
+        Answer::refused(format!("{format} files keep no statistics by which rows could be passed over"))
     }
 }
 
@@ -214,11 +195,7 @@ fn unsuitable(predicate: &Expr) -> Option<&'static str> {
             }
             _ => None,
         };
-        Ok(if reason.is_some() {
-            TreeNodeRecursion::Stop
-        } else {
-            TreeNodeRecursion::Continue
-        })
+        Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     reason
 }

@@ -58,12 +58,7 @@ impl TableFiles {
         let mut hasher = DefaultHasher::new();
         for file in &self.files {
             let meta = &file.meta;
-            (
-                meta.location.as_ref(),
-                meta.size,
-                meta.last_modified.timestamp_nanos_opt(),
-                &meta.e_tag,
-            )
+            (meta.location.as_ref(), meta.size, meta.last_modified.timestamp_nanos_opt(), &meta.e_tag)
                 .hash(&mut hasher);
         }
         format!("{}-{:016x}", self.files.len(), hasher.finish())
@@ -76,12 +71,7 @@ impl TableFiles {
 
 /// Finds the tables. The names of two files that differ only in their extension are kept whole, so both can be reached.
 pub(super) async fn discover(store: &FileStore, config: &FilesConfig) -> Result<Vec<TableEntry>> {
-    let one = |name: String, place| {
-        vec![TableEntry {
-            name: config.table.clone().unwrap_or(name),
-            place,
-        }]
-    };
+    let one = |name: String, place| vec![TableEntry { name: config.table.clone().unwrap_or(name), place }];
     match store.locate(config).await? {
         Place::File(meta) => {
             let name = file_name(&meta.location);
@@ -92,10 +82,7 @@ pub(super) async fn discover(store: &FileStore, config: &FilesConfig) -> Result<
         Place::Folder(folder) if config.table.is_some() => Ok(one(String::new(), EntryPlace::Folder(folder))),
         Place::Folder(folder) => {
             let (files, folders) = store.list_folder(&folder).await?;
-            if folders
-                .iter()
-                .any(|folder| partition::key_value(file_name(folder)).is_some())
-            {
+            if folders.iter().any(|folder| partition::key_value(file_name(folder)).is_some()) {
                 // The folder holds partitions: it is itself the table, as Hive and Spark write it.
                 return Ok(one(file_name(&folder).to_owned(), EntryPlace::Folder(folder)));
             }
@@ -127,11 +114,7 @@ async fn folder_tables(
     for (stem, ..) in &found {
         *stems.entry(stem).or_default() += 1;
     }
-    let clashes: Vec<&str> = stems
-        .iter()
-        .filter(|(_, count)| **count > 1)
-        .map(|(stem, _)| *stem)
-        .collect();
+    let clashes: Vec<&str> = stems.iter().filter(|(_, count)| **count > 1).map(|(stem, _)| *stem).collect();
     if !clashes.is_empty() {
         tracing::warn!(
             source = config.source,
@@ -154,22 +137,14 @@ async fn holds_parts(store: &FileStore, config: &FilesConfig, folder: &Path) -> 
         .iter()
         .map(|meta| file_name(&meta.location))
         .any(|name| !is_hidden(name) && stem_of(name, config).is_some());
-    Ok(data
-        || folders
-            .iter()
-            .any(|folder| partition::key_value(file_name(folder)).is_some()))
+    Ok(data || folders.iter().any(|folder| partition::key_value(file_name(folder)).is_some()))
 }
 
 /// Finds a table among those that there are.
 pub(super) fn find<'a>(entries: &'a [TableEntry], table: &TableRef) -> Result<&'a TableEntry> {
-    let found = (table.schema == SCHEMA)
-        .then(|| entries.iter().find(|entry| entry.name == table.table))
-        .flatten();
+    let found = (table.schema == SCHEMA).then(|| entries.iter().find(|entry| entry.name == table.table)).flatten();
     found.ok_or_else(|| {
-        let error = Error::new(
-            ErrorCode::TableNotFound,
-            format!("there is no file for table `{table}`"),
-        );
+        let error = Error::new(ErrorCode::TableNotFound, format!("there is no file for table `{table}`"));
         match nearest_name(&table.table, entries.iter().map(|entry| entry.name.as_str())) {
             Some(near) => error.with_hint(format!("Did you mean `{near}`?")),
             None => error.with_hint("List the source's tables; a file may have been removed or renamed."),
@@ -184,32 +159,19 @@ pub(super) fn find<'a>(entries: &'a [TableEntry], table: &TableRef) -> Result<&'
 pub(super) async fn files_of(store: &FileStore, config: &FilesConfig, entry: &TableEntry) -> Result<TableFiles> {
     let (base, metas, shown) = match &entry.place {
         EntryPlace::File(meta) => {
-            let base = Path::from_iter(
-                meta.location
-                    .parts()
-                    .take(meta.location.parts().count().saturating_sub(1)),
-            );
-            (
-                base,
-                vec![store.head(&meta.location).await?],
-                store.show(&meta.location),
-            )
+            let base = Path::from_iter(meta.location.parts().take(meta.location.parts().count().saturating_sub(1)));
+            (base, vec![store.head(&meta.location).await?], store.show(&meta.location))
         }
-        EntryPlace::Folder(folder) => (
-            folder.clone(),
-            below(store, config, folder).await?,
-            format!("{}/", store.show(folder)),
-        ),
+        EntryPlace::Folder(folder) => {
+            (folder.clone(), below(store, config, folder).await?, format!("{}/", store.show(folder)))
+        }
         EntryPlace::Glob { base, pattern } => {
             let matcher = glob::Pattern::new(pattern).map_err(|error| {
                 Error::new(ErrorCode::ConfigInvalid, format!("`{pattern}` is not a pattern"))
                     .with_detail(error.to_string())
                     .with_hint("Use * and ? within a name, ** across folders, [abc] for one of several letters.")
             })?;
-            let options = glob::MatchOptions {
-                require_literal_separator: true,
-                ..glob::MatchOptions::new()
-            };
+            let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
             let mut metas = store.list_below(base).await?;
             metas.retain(|meta| {
                 matcher.matches_with(meta.location.as_ref(), options) && !hidden_below(base, &meta.location)
@@ -237,37 +199,23 @@ pub(super) async fn files_of(store: &FileStore, config: &FilesConfig, entry: &Ta
                     ErrorCode::InvalidPlan,
                     format!("the files of table `{}` lie in different partition folders", entry.name),
                 )
-                .with_detail(format!(
-                    "`{other}` has [{}], `{file}` has [{}]",
-                    known.join(", "),
-                    names.join(", ")
-                ))
+                .with_detail(format!("`{other}` has [{}], `{file}` has [{}]", known.join(", "), names.join(", ")))
                 .with_hint("Move the odd file away, or connect a glob that names only files with the same folders."));
             }
             Some(_) => {}
         }
         formats.entry(format).or_insert(file);
-        files.push(DataFile {
-            meta,
-            compression,
-            partitions: pairs.into_iter().map(|(_, value)| value).collect(),
-        });
+        files.push(DataFile { meta, compression, partitions: pairs.into_iter().map(|(_, value)| value).collect() });
     }
     let format = match formats.keys().collect::<Vec<_>>()[..] {
         [format] => *format,
         [] => {
-            return Err(Error::new(
-                ErrorCode::TableNotFound,
-                format!("no file of table `{}` is there", entry.name),
-            )
-            .with_detail(format!("looked at {shown}"))
-            .with_hint("Check the path or the pattern; names end in .parquet, .csv, .json, .jsonl or .arrow."));
+            return Err(Error::new(ErrorCode::TableNotFound, format!("no file of table `{}` is there", entry.name))
+                .with_detail(format!("looked at {shown}"))
+                .with_hint("Check the path or the pattern; names end in .parquet, .csv, .json, .jsonl or .arrow."));
         }
         _ => {
-            let found: Vec<String> = formats
-                .iter()
-                .map(|(format, file)| format!("`{file}` is {format}"))
-                .collect();
+            let found: Vec<String> = formats.iter().map(|(format, file)| format!("`{file}` is {format}")).collect();
             return Err(Error::new(
                 ErrorCode::InvalidPlan,
                 format!("the files of table `{}` are of several formats", entry.name),
@@ -278,13 +226,7 @@ pub(super) async fn files_of(store: &FileStore, config: &FilesConfig, entry: &Ta
     };
     let names = keys.map(|(names, _)| names).unwrap_or_default();
     let partitions = partition::columns(&entry.name, &names, &files, config)?;
-    Ok(TableFiles {
-        name: entry.name.clone(),
-        format,
-        files,
-        partitions,
-        shown,
-    })
+    Ok(TableFiles { name: entry.name.clone(), format, files, partitions, shown })
 }
 
 /// The data files of a folder that is a table. With the `table` option everything below counts; otherwise only the folder
@@ -316,11 +258,7 @@ pub(super) async fn describe(store: &FileStore, config: &FilesConfig, table: &Ta
     }
     let text = matches!(table.format, Format::Csv | Format::Json);
     let columns = schema.fields().iter().map(|field| {
-        let remote = if text {
-            type_name(field.data_type())
-        } else {
-            field.data_type().to_string()
-        };
+        let remote = if text { type_name(field.data_type()) } else { field.data_type().to_string() };
         ColumnDescription::new(Arc::clone(field), remote)
     });
     let mut description =
@@ -346,9 +284,7 @@ pub(super) struct Found {
 pub(super) fn with_partitions(files: &SchemaRef, partitions: &[PartitionColumn]) -> SchemaRef {
     let stored = file_fields(files, partitions);
     let folders = partitions.iter().map(|column| Arc::new(column.field()));
-    Arc::new(arrow::datatypes::Schema::new(
-        stored.into_iter().chain(folders).collect::<Vec<_>>(),
-    ))
+    Arc::new(arrow::datatypes::Schema::new(stored.into_iter().chain(folders).collect::<Vec<_>>()))
 }
 
 fn file_fields(files: &SchemaRef, partitions: &[PartitionColumn]) -> Vec<Arc<Field>> {
@@ -373,11 +309,7 @@ fn glob_name(pattern: &str, base: &Path) -> String {
         Some(at) => last[..at].trim_end_matches(['-', '_', '.', ' ', '=']),
         None => format_of(last).map_or(last, |(_, _, stem)| stem),
     };
-    if literal.is_empty() {
-        file_name(base).to_owned()
-    } else {
-        literal.to_owned()
-    }
+    if literal.is_empty() { file_name(base).to_owned() } else { literal.to_owned() }
 }
 
 fn file_name(path: &Path) -> &str {

@@ -45,9 +45,7 @@ pub(super) enum Place {
 
 impl std::fmt::Debug for FileStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileStore")
-            .field("display", &self.display)
-            .finish_non_exhaustive()
+        f.debug_struct("FileStore").field("display", &self.display).finish_non_exhaustive()
     }
 }
 
@@ -59,22 +57,11 @@ impl FileStore {
             Location::S3 { bucket, .. } => (Arc::new(s3(bucket, &config.s3)?), format!("s3://{bucket}/")),
         };
         let mut hasher = DefaultHasher::new();
-        (
-            &config.source,
-            &display,
-            &config.s3.endpoint,
-            &config.s3.access_key_id_env,
-        )
-            .hash(&mut hasher);
+        (&config.source, &display, &config.s3.endpoint, &config.s3.access_key_id_env).hash(&mut hasher);
         let url = ObjectStoreUrl::parse(format!("tombolo-files://{:016x}", hasher.finish()))
             .map_err(|error| Error::internal("the store's own address is not a URL").with_cause(error))?;
         let footers = DefaultCache::new(FOOTER_CACHE_BYTES).with_name("tombolo files");
-        Ok(Self {
-            store,
-            url,
-            footers: Arc::new(footers),
-            display,
-        })
+        Ok(Self { store, url, footers: Arc::new(footers), display })
     }
 
     /// Makes the store known to DataFusion's readers of one query.
@@ -101,10 +88,7 @@ impl FileStore {
             Location::Local(path) => locate_local(path).await,
             Location::S3 { prefix, .. } if is_glob(prefix) => {
                 let (base, _) = split_glob(prefix);
-                Ok(Place::Glob {
-                    base: Path::from(base),
-                    pattern: prefix.clone(),
-                })
+                Ok(Place::Glob { base: Path::from(base), pattern: prefix.clone() })
             }
             Location::S3 { prefix, .. } => {
                 let path = Path::from(prefix.as_str());
@@ -115,11 +99,8 @@ impl FileStore {
                         Err(error) => return Err(self.unavailable(&path, error)),
                     }
                 }
-                let listed = self
-                    .store
-                    .list_with_delimiter(Some(&path))
-                    .await
-                    .map_err(|e| self.unavailable(&path, e))?;
+                let listed =
+                    self.store.list_with_delimiter(Some(&path)).await.map_err(|e| self.unavailable(&path, e))?;
                 if !prefix.is_empty() && listed.objects.is_empty() && listed.common_prefixes.is_empty() {
                     return Err(missing(&self.show(&path)));
                 }
@@ -130,11 +111,7 @@ impl FileStore {
 
     /// The files and folders directly in a folder, by name.
     pub(super) async fn list_folder(&self, folder: &Path) -> Result<(Vec<ObjectMeta>, Vec<Path>)> {
-        let listed = self
-            .store
-            .list_with_delimiter(Some(folder))
-            .await
-            .map_err(|e| self.unavailable(folder, e))?;
+        let listed = self.store.list_with_delimiter(Some(folder)).await.map_err(|e| self.unavailable(folder, e))?;
         let (mut files, mut folders) = (listed.objects, listed.common_prefixes);
         files.sort_by(|left, right| left.location.cmp(&right.location));
         folders.sort();
@@ -143,12 +120,8 @@ impl FileStore {
 
     /// All files below a folder, by name.
     pub(super) async fn list_below(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
-        let mut files: Vec<ObjectMeta> = self
-            .store
-            .list(Some(folder))
-            .try_collect()
-            .await
-            .map_err(|e| self.unavailable(folder, e))?;
+        let mut files: Vec<ObjectMeta> =
+            self.store.list(Some(folder)).try_collect().await.map_err(|e| self.unavailable(folder, e))?;
         files.sort_by(|left, right| left.location.cmp(&right.location));
         Ok(files)
     }
@@ -180,10 +153,7 @@ impl FileStore {
                 "Check the path, or the endpoint, region and credentials of the object store.",
             ),
         };
-        Error::new(code, message)
-            .with_detail(error.to_string())
-            .with_hint(hint)
-            .with_cause(error)
+        Error::new(code, message).with_detail(error.to_string()).with_hint(hint).with_cause(error)
     }
 
     /// The error for a file that was there and cannot be read now.
@@ -211,20 +181,15 @@ async fn locate_local(path: &std::path::Path) -> Result<Place> {
     let shown = path.display().to_string();
     let absolute = |path: std::path::PathBuf| {
         Path::from_absolute_path(&path).map_err(|error| {
-            Error::new(
-                ErrorCode::ConfigInvalid,
-                format!("the path `{}` cannot be used", path.display()),
-            )
-            .with_hint("Use a path of valid UTF-8 without control characters.")
-            .with_cause(error)
+            Error::new(ErrorCode::ConfigInvalid, format!("the path `{}` cannot be used", path.display()))
+                .with_hint("Use a path of valid UTF-8 without control characters.")
+                .with_cause(error)
         })
     };
     // A name that exists is meant as it stands, even with a bracket in it.
     match tokio::fs::canonicalize(path).await {
         Ok(found) => {
-            let metadata = tokio::fs::metadata(&found)
-                .await
-                .map_err(|error| unreadable(&shown, error))?;
+            let metadata = tokio::fs::metadata(&found).await.map_err(|error| unreadable(&shown, error))?;
             let location = absolute(found)?;
             if metadata.is_dir() {
                 return Ok(Place::Folder(location));
@@ -234,18 +199,11 @@ async fn locate_local(path: &std::path::Path) -> Result<Place> {
         }
         Err(_) if is_glob(&shown) => {
             let (base, rest) = split_glob(&shown);
-            let base = if base.is_empty() && !shown.starts_with('/') {
-                "."
-            } else {
-                base
-            };
+            let base = if base.is_empty() && !shown.starts_with('/') { "." } else { base };
             let base = if base.is_empty() { "/" } else { base };
             let found = tokio::fs::canonicalize(base).await.map_err(|_| missing(base))?;
             let base = absolute(found)?;
-            Ok(Place::Glob {
-                pattern: format!("{}/{rest}", glob::Pattern::escape(base.as_ref())),
-                base,
-            })
+            Ok(Place::Glob { pattern: format!("{}/{rest}", glob::Pattern::escape(base.as_ref())), base })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(&shown)),
         Err(error) => Err(unreadable(&shown, error)),
@@ -269,14 +227,8 @@ fn split_glob(pattern: &str) -> (&str, &str) {
 }
 
 fn s3(bucket: &str, config: &S3Config) -> Result<object_store::aws::AmazonS3> {
-    let retry = RetryConfig {
-        max_retries: 3,
-        retry_timeout: Duration::from_secs(20),
-        ..RetryConfig::default()
-    };
-    let client = ClientOptions::new()
-        .with_connect_timeout(Duration::from_secs(5))
-        .with_allow_http(config.allow_http);
+    let retry = RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() };
+    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_allow_http(config.allow_http);
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_client_options(client)
@@ -300,21 +252,15 @@ fn s3(bucket: &str, config: &S3Config) -> Result<object_store::aws::AmazonS3> {
     }
     builder.build().map_err(|error| {
         // The store's own text may repeat the settings, so only its kind is kept.
-        Error::new(
-            ErrorCode::ConfigInvalid,
-            format!("the object store of bucket `{bucket}` cannot be set up"),
-        )
-        .with_hint("Check `endpoint`, `region`, `allow_http` and the credentials.")
-        .with_cause(error)
+        Error::new(ErrorCode::ConfigInvalid, format!("the object store of bucket `{bucket}` cannot be set up"))
+            .with_hint("Check `endpoint`, `region`, `allow_http` and the credentials.")
+            .with_cause(error)
     })
 }
 
 fn variable(option: &str, name: &str) -> Result<String> {
     std::env::var(name).map_err(|_| {
-        Error::new(
-            ErrorCode::ConfigInvalid,
-            format!("the environment variable `{name}` of `{option}` is not set"),
-        )
-        .with_hint(format!("Set `{name}`, or name another variable in `{option}`."))
+        Error::new(ErrorCode::ConfigInvalid, format!("the environment variable `{name}` of `{option}` is not set"))
+            .with_hint(format!("Set `{name}`, or name another variable in `{option}`."))
     })
 }

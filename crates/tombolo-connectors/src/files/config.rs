@@ -12,103 +12,39 @@ pub(super) const SCHEMA: &str = "main";
 /// The options, in the order of the reference.
 pub(super) const OPTIONS: &[OptionSpec] = &[
     text_or("path", OptionKind::Path, "A local file, folder or glob"),
-    text_or(
-        "url",
-        OptionKind::Text,
-        "An object store instead of a path: s3://bucket/prefix, also a glob",
-    ),
-    text_or(
-        "table",
-        OptionKind::Text,
-        "Reads every file under the path as one table of this name",
-    ),
+    text_or("url", OptionKind::Text, "An object store instead of a path: s3://bucket/prefix, also a glob"),
+    text_or("table", OptionKind::Text, "Reads every file under the path as one table of this name"),
     text_or(
         "format",
         OptionKind::Choice(&["parquet", "csv", "json", "arrow"]),
         "The format of files whose names do not say it",
     ),
-    text_or(
-        "types",
-        OptionKind::Text,
-        "Types of CSV, JSON and partition columns: price=decimal(10,2), shop.zip=text",
-    ),
-    option(
-        "infer_rows",
-        OptionKind::Integer,
-        "20000",
-        "Rows of a table from which CSV and JSON types are inferred",
-    ),
-    option(
-        "has_header",
-        OptionKind::Boolean,
-        "true",
-        "Whether the first line of a CSV file names the columns",
-    ),
+    text_or("types", OptionKind::Text, "Types of CSV, JSON and partition columns: price=decimal(10,2), shop.zip=text"),
+    option("infer_rows", OptionKind::Integer, "20000", "Rows of a table from which CSV and JSON types are inferred"),
+    option("has_header", OptionKind::Boolean, "true", "Whether the first line of a CSV file names the columns"),
     text_or(
         "delimiter",
         OptionKind::Text,
         "What separates CSV fields, one character or `tab`; found by itself if unset",
     ),
     option("quote", OptionKind::Text, "\"", "What quotes CSV fields, one character"),
-    text_or(
-        "escape",
-        OptionKind::Text,
-        "What escapes a quote in a CSV field, beside doubling it; one character",
-    ),
-    text_or(
-        "null_text",
-        OptionKind::Text,
-        "A text that means null in CSV, such as NA, beside the empty field",
-    ),
+    text_or("escape", OptionKind::Text, "What escapes a quote in a CSV field, beside doubling it; one character"),
+    text_or("null_text", OptionKind::Text, "A text that means null in CSV, such as NA, beside the empty field"),
     text_or("region", OptionKind::Text, "The region of the object store"),
     text_or("endpoint", OptionKind::Text, "The address of an S3-compatible server"),
-    option(
-        "allow_http",
-        OptionKind::Boolean,
-        "false",
-        "Whether the endpoint may be reached without TLS",
-    ),
-    text_or(
-        "access_key_id_env",
-        OptionKind::Text,
-        "The environment variable that holds the access key's id",
-    ),
-    text_or(
-        "secret_access_key_env",
-        OptionKind::Text,
-        "The environment variable that holds the secret access key",
-    ),
-    text_or(
-        "session_token_env",
-        OptionKind::Text,
-        "The environment variable that holds the session token",
-    ),
-    option(
-        "anonymous",
-        OptionKind::Boolean,
-        "false",
-        "Whether to read a public bucket without credentials",
-    ),
+    option("allow_http", OptionKind::Boolean, "false", "Whether the endpoint may be reached without TLS"),
+    text_or("access_key_id_env", OptionKind::Text, "The environment variable that holds the access key's id"),
+    text_or("secret_access_key_env", OptionKind::Text, "The environment variable that holds the secret access key"),
+    text_or("session_token_env", OptionKind::Text, "The environment variable that holds the session token"),
+    option("anonymous", OptionKind::Boolean, "false", "Whether to read a public bucket without credentials"),
 ];
 
 const fn option(name: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default: Some(default),
-        required: false,
-        help,
-    }
+    OptionSpec { name, kind, default: Some(default), required: false, help }
 }
 
 const fn text_or(name: &'static str, kind: OptionKind, help: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default: None,
-        required: false,
-        help,
-    }
+    OptionSpec { name, kind, default: None, required: false, help }
 }
 
 /// The options of one files source, checked.
@@ -170,14 +106,9 @@ impl DeclaredTypes {
         let mut declared = BTreeMap::new();
         for entry in types::split_outside_parentheses(text) {
             let refuse = || {
-                Error::new(
-                    ErrorCode::ConfigInvalid,
-                    format!("option `types` does not understand `{entry}`"),
+                Error::new(ErrorCode::ConfigInvalid, format!("option `types` does not understand `{entry}`")).with_hint(
+                    format!("Write `column=type` or `table.column=type`, with a type of {}.", types::DECLARABLE),
                 )
-                .with_hint(format!(
-                    "Write `column=type` or `table.column=type`, with a type of {}.",
-                    types::DECLARABLE
-                ))
             };
             let (column, name) = entry.rsplit_once('=').ok_or_else(refuse)?;
             let data_type = types::parse_type(name.trim()).ok_or_else(refuse)?;
@@ -198,15 +129,9 @@ impl FilesConfig {
             (Some(path), None) => Location::Local(PathBuf::from(path)),
             (None, Some(url)) => parse_s3(&url)?,
             (given, _) => {
-                let what = if given.is_some() {
-                    "both `path` and `url`"
-                } else {
-                    "neither `path` nor `url`"
-                };
-                return Err(
-                    Error::new(ErrorCode::ConfigInvalid, format!("source `{source}` has {what}"))
-                        .with_hint("Set `path` for local files, or `url` for an object store."),
-                );
+                let what = if given.is_some() { "both `path` and `url`" } else { "neither `path` nor `url`" };
+                return Err(Error::new(ErrorCode::ConfigInvalid, format!("source `{source}` has {what}"))
+                    .with_hint("Set `path` for local files, or `url` for an object store."));
             }
         };
         let format = owned("format").map(|name| {
@@ -240,10 +165,7 @@ impl FilesConfig {
 
     /// How to declare the type of a column of this source, for hints.
     pub(super) fn declare_hint(&self, table: &str, column: &str) -> String {
-        format!(
-            "`tombolo config set sources.{}.types \"{table}.{column}=text\"`",
-            self.source
-        )
+        format!("`tombolo config set sources.{}.types \"{table}.{column}=text\"`", self.source)
     }
 }
 
@@ -270,24 +192,16 @@ pub(super) fn is_glob(path: &str) -> bool {
 fn parse_s3(url: &str) -> Result<Location> {
     let refuse = || {
         let scheme = url.split_once("://").map_or("no scheme", |(scheme, _)| scheme);
-        Error::new(
-            ErrorCode::ConfigInvalid,
-            format!("`url` is not an object store that is known ({scheme})"),
-        )
-        .with_hint("Write s3://bucket/prefix; keys are given by options or the environment, never in the URL.")
+        Error::new(ErrorCode::ConfigInvalid, format!("`url` is not an object store that is known ({scheme})"))
+            .with_hint("Write s3://bucket/prefix; keys are given by options or the environment, never in the URL.")
     };
-    let (bucket, prefix) = url
-        .strip_prefix("s3://")
-        .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
-        .ok_or_else(refuse)?;
+    let (bucket, prefix) =
+        url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, ""))).ok_or_else(refuse)?;
     // An `@` would be credentials, which a URL that is printed must not hold.
     if bucket.is_empty() || bucket.contains('@') {
         return Err(refuse());
     }
-    Ok(Location::S3 {
-        bucket: bucket.to_owned(),
-        prefix: prefix.trim_matches('/').to_owned(),
-    })
+    Ok(Location::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
 }
 
 fn one_byte(options: &Options, name: &str) -> Result<Option<u8>> {
@@ -295,10 +209,7 @@ fn one_byte(options: &Options, name: &str) -> Result<Option<u8>> {
         None | Some([]) => Ok(None),
         Some(b"tab" | b"\\t") => Ok(Some(b'\t')),
         Some([byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Ok(Some(*byte)),
-        Some(_) => Err(Error::new(
-            ErrorCode::ConfigInvalid,
-            format!("option `{name}` takes one ASCII character"),
-        )
-        .with_hint(format!("Set `{name}` to one character, or to `tab`."))),
+        Some(_) => Err(Error::new(ErrorCode::ConfigInvalid, format!("option `{name}` takes one ASCII character"))
+            .with_hint(format!("Set `{name}` to one character, or to `tab`."))),
     }
 }

@@ -54,11 +54,7 @@ impl ConnectorFactory for FilesFactory {
             let config = FilesConfig::try_new(name, options)?;
             let store = FileStore::try_new(&config)?;
             store.locate(&config).await?;
-            Ok(FilesConnector {
-                store,
-                config,
-                capabilities: capability::capabilities(),
-            })
+            Ok(FilesConnector { store, config, capabilities: capability::capabilities() })
         };
         let connector = connect.await.map_err(|error: Error| error.with_source_name(name))?;
         Ok(Arc::new(connector))
@@ -102,11 +98,7 @@ impl Connector for FilesConnector {
             Location::Local(_) => "local disk",
             Location::S3 { .. } => "S3",
         };
-        Ok(RemoteInfo {
-            product: "Files".to_owned(),
-            version: version.to_owned(),
-            detail: Some(shown),
-        })
+        Ok(RemoteInfo { product: "Files".to_owned(), version: version.to_owned(), detail: Some(shown) })
     }
 
     async fn list_schemas(&self) -> Result<Vec<String>> {
@@ -118,10 +110,7 @@ impl Connector for FilesConnector {
             return Ok(Vec::new());
         }
         let entries = catalog::discover(&self.store, &self.config).await?;
-        Ok(entries
-            .into_iter()
-            .map(|entry| TableRef::new(SCHEMA, entry.name))
-            .collect())
+        Ok(entries.into_iter().map(|entry| TableRef::new(SCHEMA, entry.name)).collect())
     }
 
     async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
@@ -132,9 +121,7 @@ impl Connector for FilesConnector {
         let Some(layout) = Layout::read(description) else {
             return false;
         };
-        self.files_of(&description.table)
-            .await
-            .is_ok_and(|files| files.fingerprint() == layout.files)
+        self.files_of(&description.table).await.is_ok_and(|files| files.fingerprint() == layout.files)
     }
 
     fn offer(&self, scan: &Scan) -> ScanOffer {

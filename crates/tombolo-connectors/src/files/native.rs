@@ -23,18 +23,12 @@ pub(super) fn text_of(flat: &FlatScan<'_>, files: Option<(usize, usize)>) -> Nat
         .collect();
     let mut text = format!("read {format} {shown} [{}]", columns.join(", "));
     if !flat.predicates.is_empty() {
-        let predicates: Vec<String> = flat
-            .predicates
-            .iter()
-            .map(|predicate| predicate.human_display().to_string())
-            .collect();
+        let predicates: Vec<String> =
+            flat.predicates.iter().map(|predicate| predicate.human_display().to_string()).collect();
         text.push_str(&format!(" where {}", predicates.join(" and ")));
     }
     if let Some((left, all)) = files.filter(|(_, all)| *all > 1) {
         text.push_str(&format!(" ({left} of {all} files)"));
     }
-    NativeQuery {
-        language: "files".to_owned(),
-        text,
-    }
+    NativeQuery { language: "files".to_owned(), text }
 }

@@ -103,11 +103,7 @@ pub(super) fn columns(
             (None, inferred @ (DataType::Int64 | DataType::Date32)) => inferred,
             (None, _) => DataType::Utf8View,
         };
-        PartitionColumn {
-            name: name.clone(),
-            data_type,
-            nullable,
-        }
+        PartitionColumn { name: name.clone(), data_type, nullable }
     });
     let columns: Vec<PartitionColumn> = typed.collect();
     for (index, column) in columns.iter().enumerate() {
@@ -133,16 +129,10 @@ pub(super) fn values(columns: &[PartitionColumn], file: &DataFile, shown: &str) 
             let name = type_name(&column.data_type);
             Error::new(
                 ErrorCode::InvalidValue,
-                format!(
-                    "the folder `{}={}` is not a {name}: it {}",
-                    column.name, misfit.value, misfit.reason
-                ),
+                format!("the folder `{}={}` is not a {name}: it {}", column.name, misfit.value, misfit.reason),
             )
             .with_detail(shown.to_owned())
-            .with_hint(format!(
-                "Declare another type for `{}` in the option `types`.",
-                column.name
-            ))
+            .with_hint(format!("Declare another type for `{}` in the option `types`.", column.name))
         })?;
         ScalarValue::try_from_array(&array, 0).or_error(ErrorCode::Internal, || "a partition value".to_owned())
     });
@@ -159,15 +149,10 @@ pub(super) fn matching(
         return Ok(vec![true; files.len()]);
     };
     let evaluate = || -> datafusion::common::Result<Vec<bool>> {
-        let schema = Arc::new(Schema::new(
-            columns.iter().map(PartitionColumn::field).collect::<Vec<_>>(),
-        ));
+        let schema = Arc::new(Schema::new(columns.iter().map(PartitionColumn::field).collect::<Vec<_>>()));
         let arrays =
             (0..columns.len()).map(|index| ScalarValue::iter_to_array(files.iter().map(|row| row[index].clone())));
-        let batch = RecordBatch::try_new(
-            Arc::clone(&schema),
-            arrays.collect::<datafusion::common::Result<Vec<_>>>()?,
-        )?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays.collect::<datafusion::common::Result<Vec<_>>>()?)?;
         let planning = PhysicalPlanningContext::default();
         let schema = DFSchema::try_from(schema)?;
         let compiled = create_physical_expr(&predicate, &schema, &ExecutionProps::new(), &planning)?;
@@ -175,11 +160,7 @@ pub(super) fn matching(
         let kept = kept.as_any().downcast_ref::<BooleanArray>().ok_or_else(|| {
             datafusion::common::DataFusionError::Internal("a filter did not give booleans".to_owned())
         })?;
-        Ok((0..kept.len())
-            .map(|row| kept.is_valid(row) && kept.value(row))
-            .collect())
+        Ok((0..kept.len()).map(|row| kept.is_valid(row) && kept.value(row)).collect())
     };
-    evaluate().or_error(ErrorCode::ComputationFailed, || {
-        "cannot evaluate a filter on partition folders".to_owned()
-    })
+    evaluate().or_error(ErrorCode::ComputationFailed, || "cannot evaluate a filter on partition folders".to_owned())
 }

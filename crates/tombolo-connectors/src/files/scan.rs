@@ -47,16 +47,8 @@ pub(super) async fn plan_scan(connector: &FilesConnector, scan: &Scan, context: 
     let native = native::text_of(&flat, Some((chosen.len(), all)));
     let schema: SchemaRef = Arc::clone(scan.schema().inner());
     let bytes = chosen.iter().map(|(file, _)| file.meta.size).sum::<u64>();
-    let share = if table.bytes() == 0 {
-        1.0
-    } else {
-        bytes as f64 / table.bytes() as f64
-    };
-    let rows = estimated_rows(
-        description.statistics.rows,
-        share,
-        all == chosen.len() && row_filters.is_empty(),
-    );
+    let share = if table.bytes() == 0 { 1.0 } else { bytes as f64 / table.bytes() as f64 };
+    let rows = estimated_rows(description.statistics.rows, share, all == chosen.len() && row_filters.is_empty());
     let errors = Arc::new(ReadErrors::of(connector, &table));
     let text = matches!(table.format, Format::Csv | Format::Json);
     let (input, rows) = if text {
@@ -65,16 +57,8 @@ pub(super) async fn plan_scan(connector: &FilesConnector, scan: &Scan, context: 
             config: connector.config.clone(),
             table: table.name.clone(),
             format: table.format,
-            columns: flat
-                .columns
-                .iter()
-                .map(|column| description.arrow_schema().field(*column).clone())
-                .collect(),
-            known: description
-                .columns
-                .iter()
-                .map(|column| column.field.name().clone())
-                .collect(),
+            columns: flat.columns.iter().map(|column| description.arrow_schema().field(*column).clone()).collect(),
+            known: description.columns.iter().map(|column| column.field.name().clone()).collect(),
             partitions: table.partitions.clone(),
             schema,
             batch_size: context.batch_size,
@@ -86,12 +70,7 @@ pub(super) async fn plan_scan(connector: &FilesConnector, scan: &Scan, context: 
         let (plan, exact) = plan_files(connector, &flat, &table, chosen, row_filters, context).await?;
         (ScanInput::Plan(plan), exact.map_or(rows, RowCount::Exact))
     };
-    Ok(PlannedScan {
-        native,
-        input,
-        statistics: ScanStatistics { rows, bytes: None },
-        wrappers: vec![errors],
-    })
+    Ok(PlannedScan { native, input, statistics: ScanStatistics { rows, bytes: None }, wrappers: vec![errors] })
 }
 
 fn estimated_rows(rows: RowCount, share: f64, whole: bool) -> RowCount {
@@ -117,32 +96,20 @@ async fn check_unchanged(connector: &FilesConnector, table: &TableFiles, descrip
         match after.field_with_name(field.name()) {
             Err(_) => differences.push(format!("`{}` is gone", field.name())),
             Ok(now) if now != field.as_ref() => {
-                differences.push(format!(
-                    "`{}` was {} and is {}",
-                    field.name(),
-                    field.data_type(),
-                    now.data_type()
-                ));
+                differences.push(format!("`{}` was {} and is {}", field.name(), field.data_type(), now.data_type()));
             }
             Ok(_) => {}
         }
     }
-    for field in after
-        .fields()
-        .iter()
-        .filter(|field| before.field_with_name(field.name()).is_err())
-    {
+    for field in after.fields().iter().filter(|field| before.field_with_name(field.name()).is_err()) {
         differences.push(format!("`{}` is new", field.name()));
     }
     if differences.is_empty() {
         differences.push("the columns are in another order".to_owned());
     }
-    Err(Error::new(
-        ErrorCode::SchemaChanged,
-        format!("the columns of table `{}` have changed", table.name),
-    )
-    .with_detail(differences.join(", "))
-    .with_hint("Refresh the source and run the query again."))
+    Err(Error::new(ErrorCode::SchemaChanged, format!("the columns of table `{}` have changed", table.name))
+        .with_detail(differences.join(", "))
+        .with_hint("Refresh the source and run the query again."))
 }
 
 /// Picks the files whose folders satisfy the filters, and gives the filters that are on rows.
@@ -151,11 +118,8 @@ fn choose(
     flat: &FlatScan<'_>,
     table: &TableFiles,
 ) -> Result<(Vec<ChosenFile>, Vec<datafusion::logical_expr::Expr>)> {
-    let (on_folders, on_rows): (Vec<_>, Vec<_>) = flat
-        .predicates
-        .iter()
-        .cloned()
-        .partition(|predicate| flat.on_partitions(predicate, table.partitions.len()));
+    let (on_folders, on_rows): (Vec<_>, Vec<_>) =
+        flat.predicates.iter().cloned().partition(|predicate| flat.on_partitions(predicate, table.partitions.len()));
     let shown = |file: &DataFile| connector.store.show(&file.meta.location);
     let values: Vec<Vec<ScalarValue>> = table
         .files
@@ -195,9 +159,7 @@ async fn plan_files(
     let stored = whole.fields().len() - table.partitions.len();
     let file_schema = Arc::new(arrow::datatypes::Schema::new(whole.fields()[..stored].to_vec()));
     let partitions = whole.fields()[stored..].to_vec();
-    let table_schema = TableSchema::builder(Arc::clone(&file_schema))
-        .with_table_partition_cols(partitions)
-        .build();
+    let table_schema = TableSchema::builder(Arc::clone(&file_schema)).with_table_partition_cols(partitions).build();
 
     let mut exact = None;
     let mut files = Vec::with_capacity(chosen.len());
@@ -209,26 +171,17 @@ async fn plan_files(
         });
         let footers = footers.await?;
         if row_filters.is_empty() {
-            exact = footers
-                .iter()
-                .map(|footer| footer.num_rows.get_value().map(|rows| *rows as u64))
-                .sum();
+            exact = footers.iter().map(|footer| footer.num_rows.get_value().map(|rows| *rows as u64)).sum();
         }
         // DataFusion takes the value of a folder to be never null.
         let nulls = chosen.iter().any(|(_, values)| values.iter().any(ScalarValue::is_null));
         for ((file, values), footer) in chosen.into_iter().zip(footers) {
             let file = PartitionedFile::new_from_meta(file.meta).with_partition_values(values);
-            files.push(if nulls {
-                file
-            } else {
-                file.with_statistics(Arc::new(footer))
-            });
+            files.push(if nulls { file } else { file.with_statistics(Arc::new(footer)) });
         }
     } else {
         files.extend(
-            chosen
-                .into_iter()
-                .map(|(f, values)| PartitionedFile::new_from_meta(f.meta).with_partition_values(values)),
+            chosen.into_iter().map(|(f, values)| PartitionedFile::new_from_meta(f.meta).with_partition_values(values)),
         );
     }
     let plan = || -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
@@ -279,9 +232,7 @@ async fn plan_files(
             _ => Ok(plan),
         }
     };
-    let plan = plan().or_error(ErrorCode::Internal, || {
-        format!("cannot plan the scan of table `{}`", table.name)
-    })?;
+    let plan = plan().or_error(ErrorCode::Internal, || format!("cannot plan the scan of table `{}`", table.name))?;
     Ok((plan, exact))
 }
 
@@ -296,13 +247,8 @@ struct ReadErrors {
 impl ReadErrors {
     fn of(connector: &FilesConnector, table: &TableFiles) -> Self {
         let files = table.files.iter().map(|file| &file.meta.location);
-        let files = files
-            .map(|path| (path.to_string(), connector.store.show(path)))
-            .collect();
-        Self {
-            files: Arc::new(files),
-            shown: table.shown.as_str().into(),
-        }
+        let files = files.map(|path| (path.to_string(), connector.store.show(path))).collect();
+        Self { files: Arc::new(files), shown: table.shown.as_str().into() }
     }
 }
 
@@ -337,12 +283,9 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
         };
     }
     if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
-        return Error::new(
-            ErrorCode::OutOfMemory,
-            format!("reading `{shown}` needs more memory than is allowed"),
-        )
-        .with_hint("Raise `max_memory`, or read fewer columns.")
-        .with_cause(error);
+        return Error::new(ErrorCode::OutOfMemory, format!("reading `{shown}` needs more memory than is allowed"))
+            .with_hint("Raise `max_memory`, or read fewer columns.")
+            .with_cause(error);
     }
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let mut corrupt = false;
@@ -354,10 +297,7 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
             if io.kind() == std::io::ErrorKind::NotFound {
                 return super::client::vanished(shown).with_cause(error);
             }
-            corrupt |= matches!(
-                io.kind(),
-                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
-            );
+            corrupt |= matches!(io.kind(), std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData);
         }
         corrupt |= cause.is::<datafusion::parquet::errors::ParquetError>() || cause.is::<arrow::error::ArrowError>();
         // A wrapper of DataFusion's names its inner error only through a reference to a box.

@@ -86,10 +86,7 @@ pub(super) fn parse_type(name: &str) -> Option<DataType> {
         "timestamp_ns" => DataType::Timestamp(TimeUnit::Nanosecond, None),
         "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         _ => {
-            let inner = name
-                .strip_prefix("decimal(")
-                .or_else(|| name.strip_prefix("numeric("))?
-                .strip_suffix(')')?;
+            let inner = name.strip_prefix("decimal(").or_else(|| name.strip_prefix("numeric("))?.strip_suffix(')')?;
             let (precision, scale) = inner.split_once(',').unwrap_or((inner, "0"));
             let precision: u8 = precision.trim().parse().ok()?;
             let scale: u8 = scale.trim().parse().ok()?;

@@ -14,10 +14,7 @@ pub(super) fn capabilities() -> Capabilities {
 pub(super) fn offer(scan: &Scan) -> ScanOffer {
     let answer = match scan {
         Scan::Table(_) => Answer::Exact,
-        _ => Answer::refused(format!(
-            "memory tables have no query engine: the {} runs in Tombolo",
-            scan.operator()
-        )),
+        _ => Answer::refused(format!("memory tables have no query engine: the {} runs in Tombolo", scan.operator())),
     };
     ScanOffer::all(answer, scan.part_count())
 }

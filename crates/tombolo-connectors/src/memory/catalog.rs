@@ -57,9 +57,7 @@ impl MemoryConnectorBuilder {
     /// Adds a table of the batches' schema. Without batches it has no columns; see [`Self::table_with_schema`].
     #[must_use]
     pub fn table(self, schema: &str, table: &str, batches: Vec<RecordBatch>) -> Self {
-        let columns = batches
-            .first()
-            .map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
+        let columns = batches.first().map_or_else(|| Arc::new(arrow::datatypes::Schema::empty()), RecordBatch::schema);
         self.table_with_schema(schema, table, columns, batches)
     }
 
@@ -98,10 +96,6 @@ impl MemoryConnectorBuilder {
 
     /// The source with all tables.
     pub fn build(self) -> MemoryConnector {
-        MemoryConnector {
-            capabilities: capability::capabilities(),
-            tables: self.tables,
-            schemas: self.schemas,
-        }
+        MemoryConnector { capabilities: capability::capabilities(), tables: self.tables, schemas: self.schemas }
     }
 }

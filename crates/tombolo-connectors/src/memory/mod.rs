@@ -73,11 +73,7 @@ impl Connector for MemoryConnector {
     }
 
     async fn ping(&self) -> Result<RemoteInfo> {
-        Ok(RemoteInfo {
-            product: "Memory".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            detail: None,
-        })
+        Ok(RemoteInfo { product: "Memory".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), detail: None })
     }
 
     async fn list_schemas(&self) -> Result<Vec<String>> {
@@ -85,11 +81,7 @@ impl Connector for MemoryConnector {
     }
 
     async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>> {
-        Ok(self
-            .table_refs()
-            .filter(|table| table.schema == schema)
-            .cloned()
-            .collect())
+        Ok(self.table_refs().filter(|table| table.schema == schema).cloned().collect())
     }
 
     async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {

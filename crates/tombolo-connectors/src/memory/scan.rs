@@ -12,11 +12,8 @@ pub(super) fn plan_scan(connector: &MemoryConnector, scan: &Scan, context: &Quer
     let table = connector.table(read.table())?;
     let schema: SchemaRef = table.description.arrow_schema();
     if let Some(&column) = read.columns.iter().find(|&&column| column >= schema.fields().len()) {
-        return Err(Error::new(
-            ErrorCode::SchemaChanged,
-            format!("table `{}` has no column {column}", read.table()),
-        )
-        .with_hint("Refresh the catalog."));
+        return Err(Error::new(ErrorCode::SchemaChanged, format!("table `{}` has no column {column}", read.table()))
+            .with_hint("Refresh the catalog."));
     }
     let streams = context.target_partitions.clamp(1, table.batches.len().max(1));
     let mut partitions = vec![Vec::new(); streams];
@@ -24,9 +21,7 @@ pub(super) fn plan_scan(connector: &MemoryConnector, scan: &Scan, context: &Quer
         partitions[index % streams].push(batch.clone());
     }
     let plan = MemorySourceConfig::try_new_exec(&partitions, schema, Some(read.columns.clone()))
-        .or_error(ErrorCode::Internal, || {
-            format!("cannot read memory table `{}`", read.table())
-        })?;
+        .or_error(ErrorCode::Internal, || format!("cannot read memory table `{}`", read.table()))?;
     Ok(PlannedScan {
         native: native::native_query(scan)?,
         input: ScanInput::Plan(plan),

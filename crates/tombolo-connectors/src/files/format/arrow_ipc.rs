@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::convert::fb_to_schema;
+use arrow::ipc::reader::read_footer_length;
+use arrow::ipc::root_as_footer;
 use futures::FutureExt;
 use object_store::ObjectStoreExt;
 use tombolo_connector::{Error, ErrorCode, Result, RowCount};
@@ -18,8 +19,11 @@ use crate::files::client::FileStore;
 /// What an Arrow file begins and ends with.
 const MAGIC: &[u8] = b"ARROW1";
 
-/// Bytes at the start of a file that are read in the hope that the schema is in them.
-const SCHEMA_GUESS_BYTES: u64 = 256 << 10;
+/// The footer's length and the magic, which end a file.
+const TRAILER_BYTES: usize = 10;
+
+/// Bytes at the end of a file that are read at once, in the hope that the footer is in them.
+const FOOTER_GUESS_BYTES: u64 = 64 << 10;
 
 /// Reads the schemas of all files, which must be the same: the reader takes columns by their position.
 pub(in crate::files) async fn describe(store: &FileStore, table: &TableFiles) -> Result<Found> {
@@ -45,11 +49,7 @@ pub(in crate::files) async fn describe(store: &FileStore, table: &TableFiles) ->
     }
     let (_, schema) = first.ok_or_else(|| Error::internal("a table without files was described"))?;
     // The format keeps no row counts, and its batches would have to be visited one by one.
-    Ok(Found {
-        schema,
-        rows: RowCount::Unknown,
-        columns: BTreeMap::new(),
-    })
+    Ok(Found { schema, rows: RowCount::Unknown, columns: BTreeMap::new() })
 }
 
 async fn schema_of(store: &FileStore, file: &DataFile) -> Result<SchemaRef> {
@@ -60,47 +60,29 @@ async fn schema_of(store: &FileStore, file: &DataFile) -> Result<SchemaRef> {
             .with_hint("The file may be cut off, or not be what its name says; write it again.")
     };
     let size = file.meta.size;
-    if size < 2 * MAGIC.len() as u64 {
+    if size < (MAGIC.len() + TRAILER_BYTES) as u64 {
         return Err(corrupt("is too short for an Arrow file"));
     }
-    let tail = store
-        .store
-        .get_range(path, size - MAGIC.len() as u64..size)
-        .await
-        .map_err(|e| store.failed(path, e))?;
-    let mut wanted = SCHEMA_GUESS_BYTES;
-    loop {
-        let head = store
-            .store
-            .get_range(path, 0..wanted.min(size))
-            .await
-            .map_err(|e| store.failed(path, e))?;
-        if !head.starts_with(MAGIC) {
-            return Err(corrupt(
-                "is not an Arrow file, or one in the stream format, which is not read",
-            ));
-        }
-        if tail.as_ref() != MAGIC {
-            return Err(corrupt("is cut off: it does not end as an Arrow file does"));
-        }
-        // After the magic and its padding the file goes on as a stream, of which the schema is the first message.
-        let mut decoder = StreamDecoder::new();
-        let mut buffer = Buffer::from(&head[8.min(head.len())..]);
-        while decoder.schema().is_none() && !buffer.is_empty() {
-            let before = buffer.len();
-            if let Err(error) = decoder.decode(&mut buffer) {
-                return Err(corrupt("has no readable schema")
-                    .with_detail(error.to_string())
-                    .with_cause(error));
-            }
-            if buffer.len() == before {
-                break;
-            }
-        }
-        match decoder.schema() {
-            Some(schema) => return Ok(Arc::new(plain(&schema))),
-            None if wanted >= size => return Err(corrupt("has no schema")),
-            None => wanted *= 16,
-        }
+    let head = store.store.get_range(path, 0..MAGIC.len() as u64).await.map_err(|e| store.failed(path, e))?;
+    if head.as_ref() != MAGIC {
+        return Err(corrupt("is not an Arrow file, or one in the stream format, which is not read"));
     }
+    let guess = size.saturating_sub(FOOTER_GUESS_BYTES)..size;
+    let mut tail = store.store.get_range(path, guess).await.map_err(|e| store.failed(path, e))?;
+    let trailer = tail.last_chunk::<TRAILER_BYTES>().filter(|trailer| trailer.ends_with(MAGIC));
+    let trailer = trailer.ok_or_else(|| corrupt("is cut off: it does not end as an Arrow file does"))?;
+    let length = read_footer_length(*trailer)
+        .map_err(|error| corrupt("has no readable footer").with_detail(error.to_string()).with_cause(error))?;
+    let wanted = length + TRAILER_BYTES;
+    if wanted as u64 > size {
+        return Err(corrupt("has no readable footer"));
+    }
+    if wanted > tail.len() {
+        tail = store.store.get_range(path, size - wanted as u64..size).await.map_err(|e| store.failed(path, e))?;
+    }
+    let footer = &tail[tail.len() - wanted..tail.len() - TRAILER_BYTES];
+    let footer =
+        root_as_footer(footer).map_err(|error| corrupt("has no readable footer").with_detail(error.to_string()))?;
+    let schema = footer.schema().ok_or_else(|| corrupt("has no schema"))?;
+    Ok(Arc::new(plain(&fb_to_schema(schema))))
 }

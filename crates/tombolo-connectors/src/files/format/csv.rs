@@ -43,37 +43,22 @@ impl CsvFile {
         let whole = |head: &[u8]| header_end(head, quote).is_some() || head.len() > MAX_HEADER_BYTES;
         let (head, bytes) = rows::peek(bytes, whole).await?;
         if head.is_empty() {
-            return Err(Error::new(
-                ErrorCode::CorruptData,
-                format!("`{shown}` is empty: it has no header line"),
-            )
-            .with_hint("Write the file again, or remove it."));
+            return Err(Error::new(ErrorCode::CorruptData, format!("`{shown}` is empty: it has no header line"))
+                .with_hint("Write the file again, or remove it."));
         }
         let line = &head[..header_end(&head, quote).unwrap_or(head.len())];
         let line = std::str::from_utf8(line).map_err(|_| not_utf8(&shown, "its first line"))?;
         let delimiter = config.delimiter.unwrap_or_else(|| guess_delimiter(line, quote));
         let fields = split_header(line, delimiter, quote);
-        let names = if config.has_header {
-            column_names(fields)
-        } else {
-            numbered_names(fields.len())
-        };
-        Ok(Self {
-            names,
-            bytes,
-            delimiter,
-            has_header: config.has_header,
-            quote,
-            escape: config.escape,
-        })
+        let names = if config.has_header { column_names(fields) } else { numbered_names(fields.len()) };
+        Ok(Self { names, bytes, delimiter, has_header: config.has_header, quote, escape: config.escape })
     }
 
     /// Reads the columns at these positions as text.
     pub(in crate::files) fn rows(self, columns: Vec<usize>, batch_size: usize) -> TextRows {
         // Names play no part in the decoder, and two columns of a file may have been given one name.
-        let fields: Vec<Field> = (0..self.names.len())
-            .map(|index| Field::new(format!("{index}"), DataType::Utf8View, true))
-            .collect();
+        let fields: Vec<Field> =
+            (0..self.names.len()).map(|index| Field::new(format!("{index}"), DataType::Utf8View, true)).collect();
         let mut builder = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_header(self.has_header)
             .with_delimiter(self.delimiter)
@@ -99,10 +84,8 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
         let mut rows = opened.rows((0..own.len()).collect(), limit.min(8192));
         let mut ended = false;
         while !ended && rows.rows < limit {
-            let Some(batch) = rows
-                .next_batch()
-                .await
-                .map_err(|error| rows_error(error, &store.show(&file.meta.location)))?
+            let Some(batch) =
+                rows.next_batch().await.map_err(|error| rows_error(error, &store.show(&file.meta.location)))?
             else {
                 ended = true;
                 continue;
@@ -124,11 +107,7 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
         Field::new(name, declared.unwrap_or_else(inferred), true)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Ok(Found {
-        schema,
-        rows: sample.row_count(table),
-        columns: BTreeMap::new(),
-    })
+    Ok(Found { schema, rows: sample.row_count(table), columns: BTreeMap::new() })
 }
 
 /// The columns of all files by name, in the order in which they first come.
@@ -177,13 +156,7 @@ pub(in crate::files) struct Sample {
 
 impl Sample {
     pub(in crate::files) fn new(rows: usize, files: usize) -> Self {
-        Self {
-            left: rows,
-            files_left: files,
-            rows: 0,
-            bytes: 0,
-            whole: true,
-        }
+        Self { left: rows, files_left: files, rows: 0, bytes: 0, whole: true }
     }
 
     /// How many rows to read of the next file, so that every file of a few has its part; `None` when there were enough.
@@ -212,13 +185,8 @@ impl Sample {
             return RowCount::Unknown;
         }
         // Text compresses to about a quarter.
-        let expanded = table.files.iter().map(|f| {
-            if f.compression.is_compressed() {
-                f.meta.size * 4
-            } else {
-                f.meta.size
-            }
-        });
+        let expanded =
+            table.files.iter().map(|f| if f.compression.is_compressed() { f.meta.size * 4 } else { f.meta.size });
         let per_row = (self.bytes / self.rows as u64).max(1);
         RowCount::Estimated((expanded.sum::<u64>() / per_row).max(self.rows as u64))
     }
@@ -268,11 +236,7 @@ fn guess_delimiter(line: &str, quote: u8) -> u8 {
         }
     }
     // The first of equals wins, so a line without any has a comma.
-    counts
-        .iter()
-        .rev()
-        .max_by_key(|(_, count)| *count)
-        .map_or(b',', |(delimiter, _)| *delimiter)
+    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
 }
 
 fn split_header(line: &str, delimiter: u8, quote: u8) -> Vec<String> {
@@ -302,11 +266,7 @@ fn split_header(line: &str, delimiter: u8, quote: u8) -> Vec<String> {
 fn column_names(fields: Vec<String>) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(fields.len());
     for (index, field) in fields.into_iter().enumerate() {
-        let base = if field.is_empty() {
-            format!("column_{}", index + 1)
-        } else {
-            field
-        };
+        let base = if field.is_empty() { format!("column_{}", index + 1) } else { field };
         let mut name = base.clone();
         let mut repeat = 1;
         while names.contains(&name) {

@@ -40,10 +40,7 @@ impl Shape {
             ("a list", self.list.as_ref().map(|(line, _)| *line)),
             ("an object", self.object.as_ref().map(|(line, _)| *line)),
         ];
-        kinds
-            .into_iter()
-            .filter_map(|(kind, line)| line.map(|line| (kind, line)))
-            .collect()
+        kinds.into_iter().filter_map(|(kind, line)| line.map(|line| (kind, line))).collect()
     }
 
     /// The type that all values have, or the two kinds that contradict each other.
@@ -60,11 +57,7 @@ impl Shape {
         } else if self.number.is_some() {
             self.numbers.number_type().unwrap_or(DataType::Utf8View)
         } else if let Some((_, item)) = &self.list {
-            DataType::List(Arc::new(Field::new(
-                "item",
-                item.data_type(&format!("{path}[]"))?,
-                true,
-            )))
+            DataType::List(Arc::new(Field::new("item", item.data_type(&format!("{path}[]"))?, true)))
         } else if let Some((_, fields)) = &self.object {
             DataType::Struct(fields_of(fields, path)?)
         } else {
@@ -88,11 +81,7 @@ impl Shape {
 
 fn fields_of(fields: &[(String, Shape)], path: &str) -> Result<Fields, Conflict> {
     let typed = fields.iter().map(|(name, shape)| {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         Ok(Field::new(name, shape.data_type(&path)?, true))
     });
     typed.collect::<Result<Vec<_>, _>>().map(Fields::from)
@@ -130,11 +119,8 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
     }
     let fields = shape.object.map(|(_, fields)| fields).unwrap_or_default();
     if fields.is_empty() {
-        return Err(Error::new(
-            ErrorCode::CorruptData,
-            format!("`{}` has no JSON object in it", table.shown),
-        )
-        .with_hint("A JSON file holds one object on each line; write it again, or remove it."));
+        return Err(Error::new(ErrorCode::CorruptData, format!("`{}` has no JSON object in it", table.shown))
+            .with_hint("A JSON file holds one object on each line; write it again, or remove it."));
     }
     let typed = fields.iter().map(|(name, shape)| {
         let declared = config.types.of(&table.name, name).filter(|_| shape.only_scalars());
@@ -157,11 +143,7 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
         Ok(Field::new(name, data_type, true))
     });
     let schema = Arc::new(Schema::new(typed.collect::<Result<Vec<_>>>()?));
-    Ok(Found {
-        schema,
-        rows: sample.row_count(table),
-        columns: BTreeMap::new(),
-    })
+    Ok(Found { schema, rows: sample.row_count(table), columns: BTreeMap::new() })
 }
 
 /// Opens a file whose values are read as text wherever they will be something else than text or a boolean.
@@ -203,13 +185,12 @@ pub(in crate::files) async fn explain_failure(
     let shown = store.show(&file.meta.location);
     match find_failure(store, file, schema, rows, &shown).await {
         Ok(Some(found)) => found.with_cause(error),
-        Ok(None) => Error::new(
-            ErrorCode::InvalidValue,
-            format!("`{shown}` cannot be read as JSON lines after row {rows}"),
-        )
-        .with_detail(error.to_string())
-        .with_hint("Look at the lines after that row.")
-        .with_cause(error),
+        Ok(None) => {
+            Error::new(ErrorCode::InvalidValue, format!("`{shown}` cannot be read as JSON lines after row {rows}"))
+                .with_detail(error.to_string())
+                .with_hint("Look at the lines after that row.")
+                .with_cause(error)
+        }
         Err(found) => found,
     }
 }
@@ -263,10 +244,7 @@ async fn find_failure(
 fn misfit(shape: &Shape, data_type: &DataType, path: &str) -> Option<(String, &'static str, &'static str)> {
     let (found, _) = *shape.kinds().first()?;
     match data_type {
-        DataType::Boolean => shape
-            .boolean
-            .is_none()
-            .then(|| (path.to_owned(), found, "true or false")),
+        DataType::Boolean => shape.boolean.is_none().then(|| (path.to_owned(), found, "true or false")),
         DataType::List(item) => match &shape.list {
             Some((_, inner)) => misfit(inner, item.data_type(), &format!("{path}[]")),
             None => Some((path.to_owned(), found, "a list")),
@@ -278,13 +256,8 @@ fn misfit(shape: &Shape, data_type: &DataType, path: &str) -> Option<(String, &'
             }),
             None => Some((path.to_owned(), found, "an object")),
         },
-        leaf => (!shape.only_scalars()).then(|| {
-            (
-                path.to_owned(),
-                found,
-                if is_text(leaf) { "text" } else { "a plain value" },
-            )
-        }),
+        leaf => (!shape.only_scalars())
+            .then(|| (path.to_owned(), found, if is_text(leaf) { "text" } else { "a plain value" })),
     }
 }
 
@@ -323,14 +296,7 @@ struct Lines {
 impl Lines {
     async fn open(store: &FileStore, file: &DataFile) -> Result<Self> {
         let bytes = checked_bytes(store, file).await?;
-        Ok(Self {
-            bytes,
-            pending: Vec::new(),
-            at: 0,
-            ended: false,
-            number: 0,
-            consumed: 0,
-        })
+        Ok(Self { bytes, pending: Vec::new(), at: 0, ended: false, number: 0, consumed: 0 })
     }
 
     async fn next_line(&mut self) -> Result<Option<Bytes>> {
@@ -383,11 +349,7 @@ impl<'a> Scanner<'a> {
         }
         self.value(shape, line, 0)?;
         self.blanks();
-        if self.at == self.bytes.len() {
-            Ok(())
-        } else {
-            Err("something follows the object")
-        }
+        if self.at == self.bytes.len() { Ok(()) } else { Err("something follows the object") }
     }
 
     fn value(&mut self, shape: &mut Shape, line: usize, depth: usize) -> Result<(), &'static str> {
@@ -494,9 +456,7 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) -> Result<&'a str, &'static str> {
         let rest = &self.bytes[self.at..];
-        let end = rest
-            .iter()
-            .position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
+        let end = rest.iter().position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
         let number = &rest[..end.unwrap_or(rest.len())];
         self.at += number.len();
         std::str::from_utf8(number).map_err(|_| "it is not UTF-8")

@@ -36,9 +36,5 @@ pub(super) async fn each_file<T: Send>(
     files: Vec<DataFile>,
     look: impl Fn(FileStore, DataFile) -> BoxFuture<'static, Result<T>> + Send,
 ) -> Result<Vec<T>> {
-    stream::iter(files)
-        .map(|file| look(store.clone(), file))
-        .buffered(CONCURRENT_FILES)
-        .try_collect()
-        .await
+    stream::iter(files).map(|file| look(store.clone(), file)).buffered(CONCURRENT_FILES).try_collect().await
 }

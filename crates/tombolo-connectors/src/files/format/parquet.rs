@@ -39,11 +39,7 @@ pub(in crate::files) async fn describe(store: &FileStore, table: &TableFiles) ->
         let file_rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
         rows += file_rows;
         let statistics = DFParquetMetadata::statistics_from_parquet_metadata(&footer, &schema);
-        for (field, column) in schema
-            .fields()
-            .iter()
-            .zip(statistics.map(|s| s.column_statistics).unwrap_or_default())
-        {
+        for (field, column) in schema.fields().iter().zip(statistics.map(|s| s.column_statistics).unwrap_or_default()) {
             let known = match column.null_count {
                 Precision::Exact(count) => Some(count as u64),
                 _ => None,
@@ -54,19 +50,9 @@ pub(in crate::files) async fn describe(store: &FileStore, table: &TableFiles) ->
     }
     let columns = nulls.into_iter().filter_map(|(name, nulls)| {
         let null_fraction = nulls.filter(|_| rows > 0).map(|nulls| nulls as f64 / rows as f64)?;
-        Some((
-            name,
-            ColumnStatistics {
-                null_fraction: Some(null_fraction),
-                ..ColumnStatistics::default()
-            },
-        ))
+        Some((name, ColumnStatistics { null_fraction: Some(null_fraction), ..ColumnStatistics::default() }))
     });
-    Ok(Found {
-        schema: union.schema(),
-        rows: RowCount::Exact(rows),
-        columns: columns.collect(),
-    })
+    Ok(Found { schema: union.schema(), rows: RowCount::Exact(rows), columns: columns.collect() })
 }
 
 /// The footer of one file, from the cache while the file is the same.
@@ -138,11 +124,7 @@ impl SchemaUnion {
         self.files += 1;
         for field in schema.fields() {
             let Some(known) = self.fields.iter_mut().find(|known| known.field.name() == field.name()) else {
-                self.fields.push(UnionField {
-                    field: field.as_ref().clone(),
-                    shown: shown.to_owned(),
-                    files: 1,
-                });
+                self.fields.push(UnionField { field: field.as_ref().clone(), shown: shown.to_owned(), files: 1 });
                 continue;
             };
             let Some(data_type) = widened(known.field.data_type(), field.data_type()) else {
@@ -183,15 +165,11 @@ fn widened(left: &DataType, right: &DataType) -> Option<DataType> {
     match (left, right) {
         (same, other) if same == other => Some(same.clone()),
         (Null, other) | (other, Null) => Some(other.clone()),
-        _ => [
-            &[Int8, Int16, Int32, Int64][..],
-            &[UInt8, UInt16, UInt32, UInt64],
-            &[Float32, Float64],
-        ]
-        .iter()
-        .find_map(|ranks| {
-            let at = rank(left, ranks)?.max(rank(right, ranks)?);
-            ranks.get(at).cloned()
-        }),
+        _ => [&[Int8, Int16, Int32, Int64][..], &[UInt8, UInt16, UInt32, UInt64], &[Float32, Float64]].iter().find_map(
+            |ranks| {
+                let at = rank(left, ranks)?.max(rank(right, ranks)?);
+                ranks.get(at).cloned()
+            },
+        ),
     }
 }

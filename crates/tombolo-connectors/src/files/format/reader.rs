@@ -47,10 +47,7 @@ pub(in crate::files) struct TextReader {
 
 impl TextReader {
     pub(in crate::files) fn new(scan: TextScan, groups: Vec<Vec<ChosenFile>>) -> Self {
-        Self {
-            scan: Arc::new(scan),
-            groups,
-        }
+        Self { scan: Arc::new(scan), groups }
     }
 }
 
@@ -71,11 +68,7 @@ impl ScanReader for TextReader {
     ) -> Result<SendableRecordBatchStream> {
         let files = self.groups.get(partition).cloned();
         let files = files.ok_or_else(|| Error::internal(format!("a scan has no stream {partition}")))?;
-        let state = Reading {
-            scan: Arc::clone(&self.scan),
-            files: files.into(),
-            open: None,
-        };
+        let state = Reading { scan: Arc::clone(&self.scan), files: files.into(), open: None };
         let batches = stream::try_unfold(state, |mut state| async move {
             let batch = state.next_batch().await.map_err(DataFusionError::from)?;
             Ok(batch.map(|batch| (batch, state)))
@@ -141,19 +134,10 @@ impl Reading {
 
 impl TextScan {
     async fn open(&self, file: DataFile, values: Vec<ScalarValue>) -> Result<OpenFile> {
-        let folder = |name: &str| {
-            self.partitions
-                .iter()
-                .position(|column| column.name == name)
-                .map(Origin::Folder)
-        };
+        let folder = |name: &str| self.partitions.iter().position(|column| column.name == name).map(Origin::Folder);
         if self.format == Format::Json {
-            let stored: Vec<Field> = self
-                .columns
-                .iter()
-                .filter(|field| folder(field.name()).is_none())
-                .cloned()
-                .collect();
+            let stored: Vec<Field> =
+                self.columns.iter().filter(|field| folder(field.name()).is_none()).cloned().collect();
             let mut next = 0;
             let origins = self.columns.iter().map(|field| {
                 folder(field.name()).unwrap_or_else(|| {
@@ -164,22 +148,13 @@ impl TextScan {
             let origins = origins.collect();
             let stored = Arc::new(Schema::new(stored));
             let rows = json::open_rows(&self.store, &file, &stored, self.batch_size).await?;
-            return Ok(OpenFile {
-                file,
-                values,
-                rows,
-                origins,
-                stored,
-            });
+            return Ok(OpenFile { file, values, rows, origins, stored });
         }
         let opened = CsvFile::open(&self.store, &self.config.csv, &file).await?;
         if let Some(name) = opened.names.iter().find(|name| !self.known.contains(name)) {
             return Err(Error::new(
                 ErrorCode::SchemaChanged,
-                format!(
-                    "`{}` has a column `{name}` that it did not have before",
-                    self.store.show(&file.meta.location)
-                ),
+                format!("`{}` has a column `{name}` that it did not have before", self.store.show(&file.meta.location)),
             )
             .with_hint("Refresh the source and run the query again."));
         }
@@ -195,32 +170,21 @@ impl TextScan {
         });
         let origins = origins.collect();
         let rows = opened.rows(stored, self.batch_size);
-        Ok(OpenFile {
-            file,
-            values,
-            rows,
-            origins,
-            stored: Arc::new(Schema::empty()),
-        })
+        Ok(OpenFile { file, values, rows, origins, stored: Arc::new(Schema::empty()) })
     }
 
     /// Gives a batch of texts its types. `before` is the number of rows that came before it in its file.
     fn typed(&self, open: &OpenFile, before: usize, batch: &RecordBatch) -> Result<RecordBatch> {
-        let null_text = (self.format == Format::Csv)
-            .then_some(self.config.csv.null_text.as_deref())
-            .flatten();
-        let columns = self
-            .columns
-            .iter()
-            .zip(&open.origins)
-            .map(|(field, origin)| match *origin {
-                Origin::Stored(at) => typed(batch.column(at), field, null_text)
-                    .map_err(|misfit| self.invalid(open, before, field, misfit)),
-                Origin::Folder(at) => open.values[at]
-                    .to_array_of_size(batch.num_rows())
-                    .map_err(|error| Error::internal("a partition value is not an array").with_cause(error)),
-                Origin::Missing => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            });
+        let null_text = (self.format == Format::Csv).then_some(self.config.csv.null_text.as_deref()).flatten();
+        let columns = self.columns.iter().zip(&open.origins).map(|(field, origin)| match *origin {
+            Origin::Stored(at) => {
+                typed(batch.column(at), field, null_text).map_err(|misfit| self.invalid(open, before, field, misfit))
+            }
+            Origin::Folder(at) => open.values[at]
+                .to_array_of_size(batch.num_rows())
+                .map_err(|error| Error::internal("a partition value is not an array").with_cause(error)),
+            Origin::Missing => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        });
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
@@ -241,10 +205,9 @@ impl TextScan {
             ),
         );
         let error = match self.format {
-            Format::Csv if self.config.csv.has_header => error.with_detail(format!(
-                "line {} of the file, where no value spans several lines",
-                row + 1
-            )),
+            Format::Csv if self.config.csv.has_header => {
+                error.with_detail(format!("line {} of the file, where no value spans several lines", row + 1))
+            }
             _ => error.with_detail(format!("line {row} of the file, where no value spans several lines")),
         };
         error.with_hint(format!(
@@ -275,29 +238,17 @@ fn typed(array: &ArrayRef, field: &Field, null_text: Option<&str>) -> Result<Arr
             });
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             let built = StructArray::try_new_with_length(fields.clone(), columns, from.nulls().cloned(), from.len());
-            built
-                .map(|array| Arc::new(array) as ArrayRef)
-                .map_err(|_| unlike(field))
+            built.map(|array| Arc::new(array) as ArrayRef).map_err(|_| unlike(field))
         }
         DataType::List(item) => {
             let from = array.as_list::<i32>();
             let values = typed(from.values(), item, null_text).map_err(|misfit| {
                 // The row of an item is that of the last list that begins at or before it.
-                let row = from
-                    .value_offsets()
-                    .partition_point(|offset| *offset as usize <= misfit.row);
-                below(
-                    Misfit {
-                        row: row.saturating_sub(1),
-                        ..misfit
-                    },
-                    "[]",
-                )
+                let row = from.value_offsets().partition_point(|offset| *offset as usize <= misfit.row);
+                below(Misfit { row: row.saturating_sub(1), ..misfit }, "[]")
             })?;
             let built = ListArray::try_new(Arc::clone(item), from.offsets().clone(), values, from.nulls().cloned());
-            built
-                .map(|array| Arc::new(array) as ArrayRef)
-                .map_err(|_| unlike(field))
+            built.map(|array| Arc::new(array) as ArrayRef).map_err(|_| unlike(field))
         }
         same if same == array.data_type() && null_text.is_none() => Ok(Arc::clone(array)),
         wanted => match array.as_string_view_opt() {
@@ -314,19 +265,10 @@ fn typed(array: &ArrayRef, field: &Field, null_text: Option<&str>) -> Result<Arr
 }
 
 fn below(misfit: Misfit, part: &str) -> Misfit {
-    Misfit {
-        path: format!("{part}{}", misfit.path),
-        ..misfit
-    }
+    Misfit { path: format!("{part}{}", misfit.path), ..misfit }
 }
 
 fn unlike(field: &Field) -> Misfit {
     let (value, wanted) = (field.name().clone(), field.data_type().clone());
-    Misfit {
-        row: 0,
-        path: String::new(),
-        value,
-        wanted,
-        reason: "does not have the form of its column",
-    }
+    Misfit { row: 0, path: String::new(), value, wanted, reason: "does not have the form of its column" }
 }

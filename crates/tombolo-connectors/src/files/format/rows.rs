@@ -59,14 +59,7 @@ pub(in crate::files) enum RowsError {
 
 impl TextRows {
     pub(in crate::files) fn new(bytes: ByteStream, decoder: TextDecoder) -> Self {
-        Self {
-            bytes,
-            decoder,
-            chunk: Bytes::new(),
-            ended: false,
-            rows: 0,
-            consumed: 0,
-        }
+        Self { bytes, decoder, chunk: Bytes::new(), ended: false, rows: 0, consumed: 0 }
     }
 
     /// The next batch; `None` at the end of the file.
@@ -107,23 +100,13 @@ impl TextRows {
 /// Opens a file and decompresses it.
 pub(in crate::files) async fn open_bytes(store: &FileStore, file: &DataFile) -> Result<ByteStream> {
     let path = file.meta.location.clone();
-    let raw = store
-        .store
-        .get(&path)
-        .await
-        .map_err(|error| store.failed(&path, error))?
-        .into_stream();
-    let plain = file
-        .compression
-        .convert_stream(raw.map_err(DataFusionError::from).boxed());
+    let raw = store.store.get(&path).await.map_err(|error| store.failed(&path, error))?.into_stream();
+    let plain = file.compression.convert_stream(raw.map_err(DataFusionError::from).boxed());
     let shown = store.show(&path);
     let compressed = file.compression.is_compressed();
     let failed = move |error: DataFusionError| {
         let (code, hint) = if compressed {
-            (
-                ErrorCode::CorruptData,
-                "The compressed file may be cut off, or not be what its name says; copy it again.",
-            )
+            (ErrorCode::CorruptData, "The compressed file may be cut off, or not be what its name says; copy it again.")
         } else {
             (
                 ErrorCode::SourceFailed,

@@ -68,11 +68,7 @@ impl TypeGuess {
         if !self.any {
             return DataType::Utf8View;
         }
-        let unit = if self.nanoseconds {
-            TimeUnit::Nanosecond
-        } else {
-            TimeUnit::Microsecond
-        };
+        let unit = if self.nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
         if !self.not_boolean {
             return DataType::Boolean;
         }
@@ -128,11 +124,9 @@ pub(in crate::files) fn convert(
             let mut builder = $builder;
             for (row, text) in values().enumerate() {
                 let value = match text {
-                    Some(text) => Some($parse(text).map_err(|reason| Misfit {
-                        row,
-                        value: text.to_owned(),
-                        reason,
-                    })?),
+                    Some(text) => {
+                        Some($parse(text).map_err(|reason| Misfit { row, value: text.to_owned(), reason })?)
+                    }
                     None => None,
                 };
                 builder.append_option(value);
@@ -144,34 +138,24 @@ pub(in crate::files) fn convert(
         DataType::Utf8View if null_text.is_none() => Ok(Arc::new(texts.clone())),
         DataType::Utf8View => Ok(Arc::new(values().collect::<StringViewArray>())),
         DataType::Boolean => {
-            build!(BooleanBuilder::with_capacity(texts.len()), |t| parse_boolean(t)
-                .ok_or("is not true or false"))
+            build!(BooleanBuilder::with_capacity(texts.len()), |t| parse_boolean(t).ok_or("is not true or false"))
         }
         DataType::Int64 => build!(Int64Builder::with_capacity(texts.len()), parse_bigint),
-        DataType::Float64 => build!(
-            Float64Builder::with_capacity(texts.len()),
-            |t| match parse_special_double(t) {
-                Some(value) => Ok(value),
-                None => parse_double(t),
-            }
-        ),
+        DataType::Float64 => build!(Float64Builder::with_capacity(texts.len()), |t| match parse_special_double(t) {
+            Some(value) => Ok(value),
+            None => parse_double(t),
+        }),
         DataType::Decimal128(precision, scale) => {
             let builder = Decimal128Builder::with_capacity(texts.len()).with_data_type(data_type.clone());
             build!(builder, |t| parse_decimal(t, *precision, *scale))
         }
         DataType::Date32 => build!(Date32Builder::with_capacity(texts.len()), |t| {
             // 719,163 is the day of 1970-01-01 counted from the year 1.
-            parse_date(t)
-                .map(|date| date.num_days_from_ce() - 719_163)
-                .ok_or("is not a date such as 2026-01-31")
+            parse_date(t).map(|date| date.num_days_from_ce() - 719_163).ok_or("is not a date such as 2026-01-31")
         }),
         DataType::Timestamp(unit, zone) => {
             let parse = |t: &str| {
-                let parsed = if zone.is_some() {
-                    parse_timestamptz(t)
-                } else {
-                    parse_timestamp(t)
-                };
+                let parsed = if zone.is_some() { parse_timestamptz(t) } else { parse_timestamp(t) };
                 let time = parsed.ok_or("is not a time such as 2026-01-31 12:30:00")?.and_utc();
                 match unit {
                     TimeUnit::Nanosecond => time.timestamp_nanos_opt().ok_or("is outside the range of nanoseconds"),
@@ -183,17 +167,10 @@ pub(in crate::files) fn convert(
                 TimeUnit::Nanosecond => {
                     build!(TimestampNanosecondBuilder::new().with_timezone_opt(zone.clone()), parse)
                 }
-                _ => build!(
-                    TimestampMicrosecondBuilder::new().with_timezone_opt(zone.clone()),
-                    parse
-                ),
+                _ => build!(TimestampMicrosecondBuilder::new().with_timezone_opt(zone.clone()), parse),
             }
         }
-        _ => Err(Misfit {
-            row: 0,
-            value: data_type.to_string(),
-            reason: "is not a type that text is read as",
-        }),
+        _ => Err(Misfit { row: 0, value: data_type.to_string(), reason: "is not a type that text is read as" }),
     }
 }
 
@@ -228,21 +205,13 @@ fn number_parts(text: &str) -> Option<NumberParts<'_>> {
     let plain = (integer == "0" || (digits(integer) && !integer.starts_with('0')))
         || (integer.is_empty() && fraction.is_some());
     let sound = plain && fraction.is_none_or(digits) && exponent.is_none_or(digits);
-    sound.then(|| NumberParts {
-        integer,
-        fraction: fraction.unwrap_or_default(),
-        exponent: exponent.is_some(),
-    })
+    sound.then(|| NumberParts { integer, fraction: fraction.unwrap_or_default(), exponent: exponent.is_some() })
 }
 
 fn not_a_number(text: &str) -> &'static str {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let zeros = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|byte| byte.is_ascii_digit());
-    if zeros {
-        "has leading zeros, which a number would lose"
-    } else {
-        "is not a number"
-    }
+    if zeros { "has leading zeros, which a number would lose" } else { "is not a number" }
 }
 
 fn parse_bigint(text: &str) -> Result<i64, &'static str> {
@@ -278,18 +247,10 @@ fn parse_double(text: &str) -> Result<f64, &'static str> {
     // Every decimal of up to 15 significant digits survives the way to a double and back.
     let exact = digits.len() <= 15 || {
         let written = format!("{value:.precision$e}", precision = digits.len() - 1);
-        written
-            .bytes()
-            .take_while(|byte| *byte != b'e')
-            .filter(u8::is_ascii_digit)
-            .eq(digits.bytes())
+        written.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).eq(digits.bytes())
     };
     let underflow = value == 0.0 && !digits.is_empty();
-    if exact && !underflow {
-        Ok(value)
-    } else {
-        Err("has more digits than a double keeps")
-    }
+    if exact && !underflow { Ok(value) } else { Err("has more digits than a double keeps") }
 }
 
 fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, &'static str> {
@@ -306,11 +267,8 @@ fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, &'static 
     if digits.trim_start_matches('0').len() > usize::from(precision) {
         return Err("has more digits than its column");
     }
-    let value: i128 = if digits.is_empty() {
-        0
-    } else {
-        digits.parse().map_err(|_| "has more digits than its column")?
-    };
+    let value: i128 =
+        if digits.is_empty() { 0 } else { digits.parse().map_err(|_| "has more digits than its column")? };
     Ok(if text.starts_with('-') { -value } else { value })
 }
 
@@ -319,11 +277,7 @@ pub(in crate::files) fn parse_date(text: &str) -> Option<NaiveDate> {
     let shaped = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
     let number = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse::<u32>().ok())
-            .flatten()
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten()
     };
     if !shaped {
         return None;
@@ -343,9 +297,7 @@ fn parse_time(text: &str) -> Option<NaiveTime> {
         _ => return None,
     };
     // A leap second has no place in Arrow's timestamps, so it stays text.
-    NaiveTime::parse_from_str(text, format)
-        .ok()
-        .filter(|time| chrono::Timelike::nanosecond(time) < 1_000_000_000)
+    NaiveTime::parse_from_str(text, format).ok().filter(|time| chrono::Timelike::nanosecond(time) < 1_000_000_000)
 }
 
 fn parse_timestamp(text: &str) -> Option<NaiveDateTime> {
@@ -368,12 +320,6 @@ fn parse_timestamptz(text: &str) -> Option<NaiveDateTime> {
         offset if offset.len() == 3 => format!("{offset}:00"),
         offset => offset.to_owned(),
     };
-    let time = if time.len() == 5 {
-        format!("{time}:00")
-    } else {
-        time.to_owned()
-    };
-    DateTime::parse_from_rfc3339(&format!("{head}T{time}{offset}"))
-        .ok()
-        .map(|time| time.naive_utc())
+    let time = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
+    DateTime::parse_from_rfc3339(&format!("{head}T{time}{offset}")).ok().map(|time| time.naive_utc())
 }
