@@ -11,8 +11,8 @@ use datafusion_physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Capabilities, Error, ErrorCode, KeyBatch, KeySupport, OptionSpec, Options, Result, RowCount, Scan, ScanOffer, TableDescription,
-    TableRef,
+    Answer, Capabilities, Error, ErrorCode, KeyBatch, KeySupport, OptionSpec, Options, Result, RowCount, Scan,
+    ScanOffer, TableDescription, TableRef,
 };
 
 /// A kind of source: what it is called, what options it takes, and how to connect to one.
@@ -186,8 +186,12 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the stream cannot even be set up; what the source says later comes through the stream.
-    fn open(&self, partition: usize, keys: Option<&KeyBatch>, task: &Arc<TaskContext>)
-    -> Result<SendableRecordBatchStream>;
+    fn open(
+        &self,
+        partition: usize,
+        keys: Option<&KeyBatch>,
+        task: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream>;
 }
 
 /// What a layer puts around a stream of rows.

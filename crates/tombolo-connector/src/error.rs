@@ -146,7 +146,8 @@ impl Error {
 
     /// Makes an error for a state that the code holds to be impossible.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Internal, message).with_hint("This is a defect in Tombolo: please report it with the query.")
+        Self::new(ErrorCode::Internal, message)
+            .with_hint("This is a defect in Tombolo: please report it with the query.")
     }
 
     /// Adds facts that help to understand the message.

@@ -1,9 +1,24 @@
 //! The path of a Tombolo query, a folder a stage: parse → catalog → policy → plan → pushdown → execute → fuse → check →
 //! deliver. A stage imports only stages before it. The engine knows the connector contract, and no connector.
+//!
+//! [`Engine`] is the façade: everything that a command line, a server or a program that embeds Tombolo needs.
 
 pub mod catalog;
 pub mod check;
+pub mod deliver;
+mod engine;
+mod error;
+pub mod execute;
+pub mod fuse;
+mod parse;
+mod plan;
+mod policy;
+pub mod pushdown;
 mod settings;
 
+pub use catalog::SourceConfig;
+pub use check::{Explanation, Receipt};
+pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
+pub use engine::{Engine, EngineConfig, QueryOptions};
 pub use settings::Settings;
 pub use tombolo_connector::{Error, ErrorCode, Result};

@@ -87,7 +87,9 @@ impl StreamWrapper for StreamPlaces {
                         batch
                     })
                     .boxed(),
-                Err(_) => stream::iter([Err(DataFusionError::Internal("the concurrency limit was closed".into()))]).boxed(),
+                Err(_) => {
+                    stream::iter([Err(DataFusionError::Internal("the concurrency limit was closed".into()))]).boxed()
+                }
             }
         })
         .flatten();

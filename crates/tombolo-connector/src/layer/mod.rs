@@ -28,7 +28,11 @@ pub struct LayerSettings {
 }
 
 /// Puts all layers around a source, trace outermost.
-pub fn layered(name: &str, connector: Arc<dyn Connector>, settings: LayerSettings) -> (Arc<dyn Connector>, SourceMetrics) {
+pub fn layered(
+    name: &str,
+    connector: Arc<dyn Connector>,
+    settings: LayerSettings,
+) -> (Arc<dyn Connector>, SourceMetrics) {
     let limit = settings.max_concurrency.or(connector.capabilities().max_concurrency);
     let connector: Arc<dyn Connector> = Arc::new(Timeout::new(name, connector, settings.timeout));
     let connector: Arc<dyn Connector> = match limit {

@@ -1,9 +1,15 @@
 //! Counters → receipt. Adds to the answer, and never hides rows.
 
+mod build;
 mod explanation;
+mod origin;
 mod receipt;
+mod steps;
 
+pub(crate) use build::{join, notices, spilled_bytes, sub_query};
 pub use explanation::{Explanation, PlanStep, RemoteStep, StepActuals};
+pub use origin::column_origins;
 pub use receipt::{
     ColumnReceipt, JoinReceipt, JoinSideReceipt, LimitReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
 };
+pub(crate) use steps::steps;

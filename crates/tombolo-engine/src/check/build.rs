@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use datafusion::common::JoinType;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::receipt::{JoinReceipt, JoinSideReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
+use crate::execute::{ScanSnapshot, SourceScanExec};
+use crate::fuse::{CountedJoin, SideCounts};
+use crate::pushdown::NotPushedPart;
+
+/// The receipt of one sub-query, from its counters at this moment.
+pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
+    let snapshot = scan.counters().snapshot();
+    let node = scan.scan();
+    SubQueryReceipt {
+        id: node.id,
+        source: node.source.name().to_owned(),
+        kind: node.source.kind().to_owned(),
+        tables: table_names(scan),
+        language: scan.native().language.clone(),
+        native: scan.native().text.clone(),
+        outcome: outcome(&snapshot),
+        rows: snapshot.rows,
+        bytes: snapshot.bytes,
+        partitions: snapshot.opened,
+        first_row_ms: snapshot.first_row_ms,
+        elapsed_ms: snapshot.elapsed_ms,
+        read_at: snapshot.started_at,
+        not_pushed: not_pushed(&node.not_pushed),
+    }
+}
+
+/// The tables of a sub-query by their source's names, each once.
+pub(crate) fn table_names(scan: &SourceScanExec) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for table in scan.scan().scan.tables() {
+        let name = table.table().to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn outcome(snapshot: &ScanSnapshot) -> SubQueryOutcome {
+    if snapshot.failed > 0 {
+        SubQueryOutcome::Failed
+    } else if snapshot.opened == 0 {
+        SubQueryOutcome::NotRun
+    } else if snapshot.finished == snapshot.opened {
+        SubQueryOutcome::Finished
+    } else {
+        SubQueryOutcome::Stopped
+    }
+}
+
+pub(crate) fn not_pushed(parts: &[NotPushedPart]) -> Vec<NotPushed> {
+    let receipt = |part: &NotPushedPart| NotPushed {
+        operator: part.operator.to_owned(),
+        part: part.part.clone(),
+        reason: part
+            .reason
+            .clone()
+            .unwrap_or_else(|| "the source uses it to read less; it is checked again here".into()),
+        checked_again: part.reason.is_none(),
+    };
+    parts.iter().map(receipt).collect()
+}
+
+/// The receipt of one join, from its counters at this moment.
+pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
+    let counts = join.tally.counts();
+    let pairs = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);
+    let side = |tables: &[String], counts: SideCounts, matched: Option<u64>| JoinSideReceipt {
+        tables: tables.to_vec(),
+        rows: counts.rows,
+        matched,
+    };
+    // A semi or an anti join puts out rows of one side only; of the other it cannot be told which rows matched.
+    let (left, right) = match join.join_type {
+        _ if pairs => (Some(counts.left.matched), Some(counts.right.matched)),
+        JoinType::LeftSemi => (Some(counts.output_rows), None),
+        JoinType::LeftAnti => (counts.left.rows.checked_sub(counts.output_rows), None),
+        JoinType::RightSemi => (None, Some(counts.output_rows)),
+        JoinType::RightAnti => (None, counts.right.rows.checked_sub(counts.output_rows)),
+        _ => (None, None),
+    };
+    JoinReceipt {
+        id: join.id,
+        kind: kind(join.join_type).to_owned(),
+        condition: join.condition.clone(),
+        left: side(&join.left_tables, counts.left, left),
+        right: side(&join.right_tables, counts.right, right),
+        output_rows: counts.output_rows,
+        fan_out: (pairs && counts.left.matched > 0).then(|| counts.pairs as f64 / counts.left.matched as f64),
+        complete: counts.left.complete && counts.right.complete,
+    }
+}
+
+/// A join type in words.
+pub(crate) fn kind(join_type: JoinType) -> &'static str {
+    match join_type {
+        JoinType::Inner => "inner",
+        JoinType::Left => "left",
+        JoinType::Right => "right",
+        JoinType::Full => "full",
+        JoinType::LeftSemi => "left semi",
+        JoinType::RightSemi => "right semi",
+        JoinType::LeftAnti => "left anti",
+        JoinType::RightAnti => "right anti",
+        JoinType::LeftMark => "left mark",
+        JoinType::RightMark => "right mark",
+    }
+}
+
+/// Bytes that the operators of a plan wrote to temporary files.
+pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
+    own + plan.children().into_iter().map(spilled_bytes).sum::<u64>()
+}
+
+/// What a reader should know of a plan: join keys of different types that are converted to be compared.
+pub(crate) fn notices(plan: &LogicalPlan) -> Vec<String> {
+    let mut notices = Vec::new();
+    collect_notices(plan, &mut notices);
+    notices
+}
+
+fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
+    if let LogicalPlan::Join(join) = plan {
+        for (left, right) in &join.on {
+            for (key, other, input) in [(left, right, &join.left), (right, left, &join.right)] {
+                if let Expr::Cast(cast) = key
+                    && let Expr::Column(column) = cast.expr.as_ref()
+                    && let Ok((_, field)) = input.schema().qualified_field_from_column(column)
+                {
+                    let (from, to) = (field.data_type(), cast.field.data_type());
+                    if is_text(from) && is_text(to) {
+                        continue;
+                    }
+                    let mut notice = format!("{column} ({from}) is converted to {to} to be compared with {other}");
+                    if is_text(to) {
+                        notice.push_str("; text with leading zeros or blanks does not match");
+                    }
+                    if !notices.contains(&notice) {
+                        notices.push(notice);
+                    }
+                }
+            }
+        }
+    }
+    for input in plan.inputs() {
+        collect_notices(input, notices);
+    }
+}
+
+fn is_text(data_type: &arrow::datatypes::DataType) -> bool {
+    use arrow::datatypes::DataType::{LargeUtf8, Utf8, Utf8View};
+    matches!(data_type, Utf8 | LargeUtf8 | Utf8View)
+}

@@ -1,0 +1,6 @@
+//! Stream → client. Backpressure reaches the source: a batch is made only when one is asked for.
+
+mod running;
+
+pub(crate) use running::{Prepared, Started};
+pub use running::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};

@@ -1,0 +1,262 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use chrono::{DateTime, Utc};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use tombolo_connector::{Error, ErrorCode, Result};
+
+use crate::check::{self, ColumnReceipt, LimitReceipt, Receipt, SubQueryOutcome};
+use crate::error::from_datafusion;
+use crate::execute::{PeakPool, SourceScanExec};
+use crate::fuse::CountedJoin;
+
+/// A query that can run: its physical plan, and everything that its receipt is made from.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) id: String,
+    pub(crate) statement: String,
+    pub(crate) started: Started,
+    pub(crate) planning_ms: f64,
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) task: Arc<TaskContext>,
+    pub(crate) scans: Vec<Arc<SourceScanExec>>,
+    pub(crate) joins: Vec<Arc<CountedJoin>>,
+    pub(crate) columns: Vec<ColumnReceipt>,
+    pub(crate) notices: Vec<String>,
+    pub(crate) pool: Arc<PeakPool>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// When a query began, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) instant: Instant,
+}
+
+/// What readers of the receipt and of the progress share with the reader of the rows.
+#[derive(Debug)]
+struct Shared {
+    prepared: Prepared,
+    rows: AtomicU64,
+    limit_reached: AtomicBool,
+    complete: AtomicBool,
+    elapsed_us: AtomicU64,
+}
+
+/// A query that is being read. Dropping it cancels the query and the work behind it in the sources.
+pub struct RunningQuery {
+    shared: Arc<Shared>,
+    stream: Option<SendableRecordBatchStream>,
+    schema: SchemaRef,
+}
+
+/// Reads progress and receipt of a running query beside the one who reads its rows.
+#[derive(Debug, Clone)]
+pub struct QueryMonitor(Arc<Shared>);
+
+/// How far a query is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryProgress {
+    /// Its sub-queries in the order of the plan.
+    pub sub_queries: Vec<SubQueryProgress>,
+}
+
+/// How far one sub-query is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubQueryProgress {
+    /// Its number in the plan.
+    pub id: usize,
+    /// The source's name.
+    pub source: String,
+    /// The tables that it reads.
+    pub tables: Vec<String>,
+    /// Rows that came.
+    pub rows: u64,
+    /// Bytes that came.
+    pub bytes: u64,
+    /// Rows that are expected, where something is known.
+    pub estimated_rows: Option<u64>,
+    /// Whether it is over.
+    pub done: bool,
+}
+
+impl RunningQuery {
+    pub(crate) fn start(prepared: Prepared) -> Result<Self> {
+        let stream = execute_stream(Arc::clone(&prepared.plan), Arc::clone(&prepared.task)).map_err(from_datafusion)?;
+        let schema = stream.schema();
+        let shared = Arc::new(Shared {
+            prepared,
+            rows: AtomicU64::new(0),
+            limit_reached: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
+            elapsed_us: AtomicU64::new(0),
+        });
+        Ok(Self { shared, stream: Some(stream), schema })
+    }
+
+    /// The query's id.
+    pub fn id(&self) -> &str {
+        &self.shared.prepared.id
+    }
+
+    /// The columns of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The next rows; `None` after the last. Empty batches are passed over.
+    ///
+    /// # Errors
+    /// What the sources and operators say, in Tombolo's codes; [`ErrorCode::Timeout`] when the query's time is over. After
+    /// an error the query is over.
+    pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let Some(stream) = &mut self.stream else { return Ok(None) };
+            let next = match self.shared.prepared.deadline {
+                None => stream.next().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline.into(), stream.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.end();
+                        return Err(self.shared.timed_out());
+                    }
+                },
+            };
+            match next {
+                Some(Ok(batch)) => {
+                    let batch = self.within_limit(batch);
+                    if batch.num_rows() > 0 {
+                        self.shared.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                        return Ok(Some(batch));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.end();
+                    return Err(from_datafusion(error));
+                }
+                None => {
+                    self.shared.complete.store(true, Ordering::Relaxed);
+                    self.end();
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Cuts a batch at the limit. One row more than the limit was asked for, so that it is known whether there are more.
+    fn within_limit(&self, batch: RecordBatch) -> RecordBatch {
+        let Some(limit) = self.shared.prepared.limit else { return batch };
+        let left = limit.saturating_sub(self.shared.rows.load(Ordering::Relaxed));
+        if batch.num_rows() as u64 <= left {
+            return batch;
+        }
+        self.shared.limit_reached.store(true, Ordering::Relaxed);
+        batch.slice(0, usize::try_from(left).unwrap_or(usize::MAX))
+    }
+
+    fn end(&mut self) {
+        self.stream = None;
+        let elapsed = self.shared.prepared.started.instant.elapsed().as_micros();
+        self.shared.elapsed_us.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The receipt as of now. It is final when `next_batch` has said `None` or failed.
+    pub fn receipt(&self) -> Receipt {
+        self.shared.receipt()
+    }
+
+    /// How far the query is.
+    pub fn progress(&self) -> QueryProgress {
+        self.shared.progress()
+    }
+
+    /// A view for another task, to show progress while the rows are read here.
+    pub fn monitor(&self) -> QueryMonitor {
+        QueryMonitor(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.shared.prepared.plan
+    }
+}
+
+impl QueryMonitor {
+    /// How far the query is.
+    pub fn progress(&self) -> QueryProgress {
+        self.0.progress()
+    }
+
+    /// The receipt as of now.
+    pub fn receipt(&self) -> Receipt {
+        self.0.receipt()
+    }
+}
+
+impl Shared {
+    fn timed_out(&self) -> Error {
+        let limit = self.prepared.deadline.map(|deadline| deadline - self.prepared.started.instant).unwrap_or_default();
+        let waiting: Vec<String> = self
+            .progress()
+            .sub_queries
+            .into_iter()
+            .filter(|sub_query| !sub_query.done)
+            .map(|sub_query| format!("`{}` ({} rows so far)", sub_query.source, sub_query.rows))
+            .collect();
+        let error = Error::new(ErrorCode::Timeout, format!("the query took longer than {limit:?}")).with_hint(
+            "Raise the limit with --timeout or `tombolo config set federation.max_query_time 10m`, or ask for less.",
+        );
+        if waiting.is_empty() { error } else { error.with_detail(format!("still reading: {}", waiting.join(", "))) }
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        match self.elapsed_us.load(Ordering::Relaxed) {
+            0 => self.prepared.started.instant.elapsed().as_secs_f64() * 1e3,
+            microseconds => microseconds as f64 / 1e3,
+        }
+    }
+
+    fn receipt(&self) -> Receipt {
+        let prepared = &self.prepared;
+        Receipt {
+            query_id: prepared.id.clone(),
+            statement: prepared.statement.clone(),
+            started_at: prepared.started.at,
+            planning_ms: prepared.planning_ms,
+            elapsed_ms: self.elapsed_ms(),
+            rows: self.rows.load(Ordering::Relaxed),
+            complete: self.complete.load(Ordering::Relaxed),
+            limit: prepared
+                .limit
+                .map(|limit| LimitReceipt { limit, reached: self.limit_reached.load(Ordering::Relaxed) }),
+            sub_queries: prepared.scans.iter().map(|scan| check::sub_query(scan)).collect(),
+            columns: prepared.columns.clone(),
+            joins: prepared.joins.iter().map(|join| check::join(join)).collect(),
+            peak_memory_bytes: Some(prepared.pool.peak() as u64),
+            spilled_bytes: check::spilled_bytes(&prepared.plan),
+            notices: prepared.notices.clone(),
+        }
+    }
+
+    fn progress(&self) -> QueryProgress {
+        let sub_query = |scan: &Arc<SourceScanExec>| {
+            let receipt = check::sub_query(scan);
+            SubQueryProgress {
+                id: receipt.id,
+                source: receipt.source,
+                tables: receipt.tables,
+                rows: receipt.rows,
+                bytes: receipt.bytes,
+                estimated_rows: scan.estimated_rows(),
+                done: matches!(receipt.outcome, SubQueryOutcome::Finished | SubQueryOutcome::Failed),
+            }
+        };
+        QueryProgress { sub_queries: self.prepared.scans.iter().map(sub_query).collect() }
+    }
+}

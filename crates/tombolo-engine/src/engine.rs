@@ -1,0 +1,277 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
+
+use crate::catalog::{Catalog, NamePart, Source, SourceConfig};
+use crate::check::{self, Explanation, Receipt};
+use crate::deliver::{Prepared, RunningQuery, Started};
+use crate::error::from_datafusion;
+use crate::execute::{self, PeakPool, SourceScanPlanner};
+use crate::fuse::{JoinCountPlanner, count_joins};
+use crate::settings::Settings;
+use crate::{parse, plan, policy, pushdown};
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// The kinds of source that there are.
+    pub registry: Registry,
+    /// The configured sources.
+    pub sources: Vec<SourceConfig>,
+    /// Limits and wishes.
+    pub settings: Settings,
+    /// Where facts are kept between runs; `None` keeps none.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// One query's own wishes.
+#[derive(Debug, Clone, Default)]
+pub struct QueryOptions {
+    /// The most rows to deliver. The receipt says whether there were more.
+    pub limit: Option<u64>,
+    /// The longest the query may take, in place of the engine's setting.
+    pub timeout: Option<Duration>,
+    /// The user who asks.
+    pub user: String,
+}
+
+/// A federated query engine over configured sources. Cheap to clone; all clones share sources, limits and cache.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    catalog: Catalog,
+    settings: Settings,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl Engine {
+    /// Makes an engine. Reaches no source.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] for a source or a setting that cannot be.
+    pub fn try_new(config: EngineConfig) -> Result<Self> {
+        let EngineConfig { registry, sources, settings, state_dir } = config;
+        let catalog = Catalog::try_new(&registry, sources, state_dir, settings.catalog_ttl)?;
+        let runtime = execute::runtime(&settings)?;
+        Ok(Self(Arc::new(Inner { catalog, settings, runtime })))
+    }
+
+    /// The configured sources, in the order of the config.
+    pub fn sources(&self) -> &[Arc<Source>] {
+        self.0.catalog.sources()
+    }
+
+    /// The names of the configured sources, in the order of the config.
+    pub fn source_names(&self) -> Vec<String> {
+        self.sources().iter().map(|source| source.name().to_owned()).collect()
+    }
+
+    /// The source of this name, whatever its case.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SourceNotFound`] with the nearest name.
+    pub fn source(&self, name: &str) -> Result<&Arc<Source>> {
+        self.0.catalog.source(&NamePart::unquoted(name))
+    }
+
+    /// A source's kind.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SourceNotFound`].
+    pub fn source_kind(&self, name: &str) -> Result<String> {
+        Ok(self.source(name)?.kind().to_owned())
+    }
+
+    /// Asks a source whether it answers.
+    ///
+    /// # Errors
+    /// What the source says; [`ErrorCode::Timeout`] when it says nothing.
+    pub async fn ping(&self, source: &str) -> Result<RemoteInfo> {
+        self.source(source)?.ping().await
+    }
+
+    /// A source's schemas, the default one first.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub async fn list_schemas(&self, source: &str) -> Result<Vec<String>> {
+        self.source(source)?.schemas().await
+    }
+
+    /// All tables of a source.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub async fn list_tables(&self, source: &str) -> Result<Vec<TableRef>> {
+        let source = self.source(source)?;
+        let mut tables = Vec::new();
+        for schema in source.schemas().await? {
+            tables.extend(source.tables(&schema, false).await?);
+        }
+        Ok(tables)
+    }
+
+    /// A table's description, by a name as a statement would write it: `source.table`, `source.schema.table`, with quotes
+    /// or brackets where needed. Gives the source's name too.
+    ///
+    /// # Errors
+    /// As for a name in a statement.
+    pub async fn describe_table(&self, name: &str) -> Result<(String, Arc<TableDescription>)> {
+        let parts = parse::parse_name(name, &self.source_names())?;
+        let parts: Vec<NamePart> = parts.into_iter().map(|(text, quoted)| NamePart { text, quoted }).collect();
+        let resolved = self.0.catalog.resolve_table(&parts).await?;
+        let description = resolved.source.description(&resolved.table).await?;
+        Ok((resolved.source.name().to_owned(), description))
+    }
+
+    /// Forgets what is remembered of a source, so that it is read anew when it is next needed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SourceNotFound`].
+    pub async fn refresh(&self, source: &str) -> Result<()> {
+        self.source(source)?.refresh().await;
+        Ok(())
+    }
+
+    /// Cuts a script into statements.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SyntaxError`] where it ends inside a quote or a comment.
+    pub fn split_statements(&self, text: &str) -> Result<Vec<String>> {
+        parse::split_statements(text)
+    }
+
+    /// Plans a query and starts it. Its rows are read from what is given back; dropping that cancels it.
+    ///
+    /// # Errors
+    /// Whatever planning finds, in Tombolo's codes.
+    pub async fn query(&self, sql: &str, options: QueryOptions) -> Result<RunningQuery> {
+        RunningQuery::start(self.prepare(sql, &options).await?)
+    }
+
+    /// Plans a query and tells the plan; with `analyze` runs it too, drops its rows, and gives the receipt.
+    ///
+    /// # Errors
+    /// As [`Engine::query`], and what the run says.
+    pub async fn explain(
+        &self,
+        sql: &str,
+        analyze: bool,
+        options: QueryOptions,
+    ) -> Result<(Explanation, Option<Receipt>)> {
+        let prepared = self.prepare(sql, &options).await?;
+        let explanation = Explanation {
+            statement: sql.to_owned(),
+            analyzed: analyze,
+            root: check::steps(&prepared.plan, false),
+            planning_ms: prepared.planning_ms,
+            elapsed_ms: None,
+            notices: prepared.notices.clone(),
+        };
+        if !analyze {
+            return Ok((explanation, None));
+        }
+        let mut running = RunningQuery::start(prepared)?;
+        while running.next_batch().await?.is_some() {}
+        let receipt = running.receipt();
+        let root = check::steps(running.plan(), true);
+        Ok((Explanation { root, elapsed_ms: Some(receipt.elapsed_ms), ..explanation }, Some(receipt)))
+    }
+
+    async fn prepare(&self, sql: &str, options: &QueryOptions) -> Result<Prepared> {
+        let started = Started { at: Utc::now(), instant: Instant::now() };
+        let time_limit = options.timeout.or(self.0.settings.max_query_time);
+        let deadline = time_limit.and_then(|limit| started.instant.checked_add(limit));
+        let planning = async {
+            match self.plan(sql, options, started, deadline).await {
+                // A table changed since it was described: what is remembered of its source is dropped, and the plan made
+                // once more.
+                Err(error) if error.code() == ErrorCode::SchemaChanged => {
+                    if let Some(source) = error.source_name() {
+                        self.refresh(source).await?;
+                    }
+                    self.plan(sql, options, started, deadline).await
+                }
+                other => other,
+            }
+        };
+        match deadline {
+            None => planning.await,
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), planning).await.unwrap_or_else(|_| {
+                Err(Error::new(ErrorCode::Timeout, "the time limit was reached while the query was planned")
+                    .with_hint("Raise the limit with --timeout, or see with `tombolo doctor` which source is slow."))
+            }),
+        }
+    }
+
+    async fn plan(
+        &self,
+        sql: &str,
+        options: &QueryOptions,
+        started: Started,
+        deadline: Option<Instant>,
+    ) -> Result<Prepared> {
+        let Inner { catalog, settings, runtime } = self.0.as_ref();
+        let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
+        let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
+        let session = plan::new_session(settings, Arc::clone(&runtime));
+
+        let statement = parse::parse_query(sql, &self.source_names())?;
+        let logical = plan::logical_plan(statement, catalog, &session).await?;
+        let logical = policy::apply(logical, &options.user)?;
+        let logical = limited(logical, options.limit)?;
+        let logical = plan::optimize(&logical, &session)?;
+        let (columns, notices) = (check::column_origins(&logical), check::notices(&logical));
+        let logical = pushdown::push_down(logical, settings.pushdown)?;
+        let (logical, joins) =
+            if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
+
+        let id = uuid::Uuid::now_v7().to_string();
+        let scans = Arc::new(SourceScanPlanner::new(QueryContext {
+            query_id: id.clone(),
+            user: options.user.clone(),
+            deadline,
+            batch_size: settings.batch_size,
+            target_partitions: settings.parallel,
+            runtime,
+            session: session.config().clone(),
+        }));
+        let planners: Vec<Arc<dyn ExtensionPlanner + Send + Sync>> =
+            vec![Arc::clone(&scans) as _, Arc::new(JoinCountPlanner)];
+        let physical = DefaultPhysicalPlanner::with_extension_planners(planners)
+            .create_physical_plan(&logical, &session)
+            .await
+            .map_err(from_datafusion)?;
+        Ok(Prepared {
+            id,
+            statement: sql.to_owned(),
+            planning_ms: started.instant.elapsed().as_secs_f64() * 1e3,
+            started,
+            plan: physical,
+            task: session.task_ctx(),
+            scans: scans.planned(),
+            joins,
+            columns,
+            notices,
+            pool,
+            limit: options.limit,
+            deadline,
+        })
+    }
+}
+
+/// Puts a limit on the answer from outside the statement: one row more than is delivered, so that it is known whether there
+/// are more.
+fn limited(plan: LogicalPlan, limit: Option<u64>) -> Result<LogicalPlan> {
+    let Some(limit) = limit else { return Ok(plan) };
+    let fetch = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
+    LogicalPlanBuilder::from(plan).limit(0, Some(fetch)).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)
+}

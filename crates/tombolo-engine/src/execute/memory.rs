@@ -1,0 +1,110 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::Result as DfResult;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, TrackConsumersPool,
+};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
+
+use crate::error::from_datafusion;
+use crate::settings::Settings;
+
+/// How many of the largest consumers an out-of-memory error names.
+const NAMED_CONSUMERS: usize = 3;
+
+/// Makes the runtime that all queries of an engine share: one memory limit, one folder for temporary files.
+///
+/// # Errors
+/// [`ErrorCode::ConfigInvalid`] where the folder for temporary files cannot be used.
+pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
+    let limit = usize::try_from(settings.max_memory).unwrap_or(usize::MAX);
+    let Some(consumers) = std::num::NonZeroUsize::new(NAMED_CONSUMERS) else {
+        return Err(Error::internal("no consumer would be named"));
+    };
+    let pool = TrackConsumersPool::new(FairSpillPool::new(limit), consumers);
+    let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(settings.max_temp_bytes);
+    if let Some(folder) = &settings.temp_dir {
+        std::fs::create_dir_all(folder).or_error(ErrorCode::ConfigInvalid, || {
+            format!("the folder for temporary files, {}, cannot be made", folder.display())
+        })?;
+        disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+    }
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(from_datafusion)
+}
+
+/// One query's view of the shared memory pool, which remembers the most that the query had reserved at once.
+#[derive(Debug)]
+pub struct PeakPool {
+    shared: Arc<dyn MemoryPool>,
+    reserved: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl PeakPool {
+    /// Makes a view of `shared`.
+    pub fn new(shared: Arc<dyn MemoryPool>) -> Arc<Self> {
+        Arc::new(Self { shared, reserved: AtomicUsize::new(0), peak: AtomicUsize::new(0) })
+    }
+
+    /// The most bytes that were reserved at once.
+    pub fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        let now = self.reserved.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for PeakPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeakPool({})", self.shared)
+    }
+}
+
+impl MemoryPool for PeakPool {
+    fn name(&self) -> &str {
+        "PeakPool"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.shared.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.shared.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.shared.grow(reservation, additional);
+        self.add(additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.shared.shrink(reservation, shrink);
+        self.reserved.fetch_sub(shrink, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DfResult<()> {
+        self.shared.try_grow(reservation, additional)?;
+        self.add(additional);
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.shared.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.shared.memory_limit()
+    }
+}

@@ -1,0 +1,327 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_err};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{Stream, StreamExt};
+use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics, StreamWrapper};
+
+use super::counters::ScanCounters;
+use crate::pushdown::SourceScan;
+
+/// Reads one sub-query: a leaf over the connector's own reader, or a shell around the DataFusion operator that the connector
+/// gave, through which DataFusion's own optimisations pass.
+#[derive(Debug)]
+pub struct SourceScanExec {
+    scan: SourceScan,
+    native: NativeQuery,
+    input: Input,
+    statistics: ScanStatistics,
+    wrappers: Vec<Arc<dyn StreamWrapper>>,
+    counters: Arc<ScanCounters>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+}
+
+#[derive(Debug, Clone)]
+enum Input {
+    Reader(Arc<dyn ScanReader>),
+    Plan(Arc<dyn ExecutionPlan>),
+}
+
+impl SourceScanExec {
+    /// Makes the operator of a planned scan.
+    ///
+    /// # Errors
+    /// An internal error where the connector's rows would not have the scan's types.
+    pub fn try_new(scan: SourceScan, planned: PlannedScan) -> Result<Self> {
+        let PlannedScan { native, input, statistics, wrappers } = planned;
+        let schema: SchemaRef = Arc::clone(scan.scan.schema().inner());
+        let (input, given) = match input {
+            ScanInput::Reader(reader) => {
+                let given = reader.schema();
+                (Input::Reader(reader), given)
+            }
+            ScanInput::Plan(plan) => {
+                let given = plan.schema();
+                (Input::Plan(plan), given)
+            }
+        };
+        if !same_types(&schema, &given) {
+            return internal_err!(
+                "source `{}` would give {given} for #{}, which asks for {schema}",
+                scan.source.name(),
+                scan.id
+            );
+        }
+        let properties = properties(&scan, &schema, &input)?;
+        Ok(Self { scan, native, input, statistics, wrappers, counters: ScanCounters::new(), schema, properties })
+    }
+
+    /// The sub-query in the logical plan.
+    pub fn scan(&self) -> &SourceScan {
+        &self.scan
+    }
+
+    /// What the source is asked.
+    pub fn native(&self) -> &NativeQuery {
+        &self.native
+    }
+
+    /// What it has delivered.
+    pub fn counters(&self) -> &Arc<ScanCounters> {
+        &self.counters
+    }
+
+    /// The rows that are expected, where something is known.
+    pub fn estimated_rows(&self) -> Option<u64> {
+        self.statistics.rows.value()
+    }
+
+    /// How many streams it is read over.
+    pub fn partitions(&self) -> usize {
+        self.properties.partitioning.partition_count()
+    }
+
+    fn with_plan(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let input = Input::Plan(plan);
+        Ok(Self {
+            properties: properties(&self.scan, &self.schema, &input)?,
+            input,
+            scan: self.scan.clone(),
+            native: self.native.clone(),
+            wrappers: self.wrappers.clone(),
+            counters: Arc::clone(&self.counters),
+            schema: Arc::clone(&self.schema),
+            statistics: self.statistics,
+        })
+    }
+}
+
+/// Names and nullability come from the logical plan; what must agree is the number of columns and their types.
+fn same_types(wanted: &Schema, given: &Schema) -> bool {
+    wanted.fields().len() == given.fields().len()
+        && wanted.fields().iter().zip(given.fields()).all(|(wanted, given)| wanted.data_type() == given.data_type())
+}
+
+fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input) -> Result<Arc<PlanProperties>> {
+    let partitions = match input {
+        Input::Reader(reader) => reader.partitions(),
+        Input::Plan(plan) => plan.properties().partitioning.partition_count(),
+    };
+    if partitions == 0 || (partitions > 1 && !scan.order.is_empty()) {
+        return internal_err!("source `{}` gives #{} in {partitions} streams", scan.source.name(), scan.id);
+    }
+    let mut equivalences = EquivalenceProperties::new(Arc::clone(schema));
+    let order = scan.order.iter().map(|key| {
+        let Expr::Column(column) = &key.expr else {
+            return Err(internal_datafusion_err!("the order of #{} is not by columns", scan.id));
+        };
+        let index = scan.scan.schema().index_of_column(column)?;
+        let options = arrow::compute::SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
+        Ok(PhysicalSortExpr::new(Arc::new(Column::new(&column.name, index)) as Arc<dyn PhysicalExpr>, options))
+    });
+    let order = order.collect::<Result<Vec<_>>>()?;
+    if !order.is_empty() {
+        equivalences.add_ordering(order);
+    }
+    Ok(Arc::new(PlanProperties::new(
+        equivalences,
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    )))
+}
+
+impl DisplayAs for SourceScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceScanExec: #{} {}: {}", self.scan.id, self.scan.source.name(), self.native.text)
+    }
+}
+
+impl ExecutionPlan for SourceScanExec {
+    fn name(&self) -> &'static str {
+        "SourceScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        match &self.input {
+            Input::Reader(_) => Vec::new(),
+            Input::Plan(plan) => vec![plan],
+        }
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true; self.children().len()]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        // A file reader below splits its own files; an exchange above it would only cost.
+        vec![false; self.children().len()]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        match (&self.input, children.pop()) {
+            (Input::Reader(_), None) => Ok(self),
+            (Input::Plan(_), Some(plan)) if children.is_empty() => Ok(Arc::new(self.with_plan(plan)?)),
+            _ => internal_err!("a source scan was given a wrong number of inputs"),
+        }
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        #[expect(deprecated, reason = "one way to rebuild serves both calls")]
+        self.with_new_children(children)
+    }
+
+    fn repartitioned(&self, target: usize, config: &ConfigOptions) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Input::Plan(plan) = &self.input else { return Ok(None) };
+        match plan.repartitioned(target, config)? {
+            Some(plan) => Ok(Some(Arc::new(self.with_plan(plan)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut stream = match &self.input {
+            Input::Reader(reader) => reader.open(partition, None, &context)?,
+            Input::Plan(plan) => plan.execute(partition, context)?,
+        };
+        for wrapper in &self.wrappers {
+            stream = wrapper.wrap(stream);
+        }
+        Ok(Box::pin(CountedStream {
+            inner: stream,
+            schema: Arc::clone(&self.schema),
+            counters: Arc::clone(&self.counters),
+            opened: false,
+        }))
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition); self.children().len()]
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        if let (Input::Plan(_), Some(below)) = (&self.input, inputs.first()) {
+            return Ok(Arc::clone(below));
+        }
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        let share = |value: u64| {
+            let value = usize::try_from(value).unwrap_or(usize::MAX);
+            if args.partition().is_some() { value / self.partitions() } else { value }
+        };
+        statistics.num_rows = match self.statistics.rows {
+            RowCount::Exact(rows) if args.partition().is_none() || self.partitions() == 1 => {
+                Precision::Exact(share(rows))
+            }
+            RowCount::Exact(rows) | RowCount::Estimated(rows) => Precision::Inexact(share(rows)),
+            RowCount::Unknown => Precision::Absent,
+        };
+        if let Some(bytes) = self.statistics.bytes {
+            statistics.total_byte_size = Precision::Inexact(share(bytes));
+        }
+        Ok(Arc::new(statistics))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        matches!(self.input, Input::Plan(_))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(match self.input {
+            Input::Plan(_) => FilterPushdownPropagation::if_all(result),
+            Input::Reader(_) => FilterPushdownPropagation::all_unsupported(result),
+        })
+    }
+}
+
+/// Counts what goes by, and gives each batch the names and nullability of the plan.
+struct CountedStream {
+    inner: SendableRecordBatchStream,
+    schema: SchemaRef,
+    counters: Arc<ScanCounters>,
+    opened: bool,
+}
+
+impl Stream for CountedStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.opened {
+            self.opened = true;
+            self.counters.open();
+        }
+        let polled = futures::ready!(self.inner.poll_next_unpin(cx));
+        Poll::Ready(match polled {
+            Some(Ok(batch)) => {
+                self.counters.batch(&batch);
+                Some(with_schema(batch, &self.schema))
+            }
+            Some(Err(error)) => {
+                self.counters.fail();
+                Some(Err(error))
+            }
+            None => {
+                self.counters.finish();
+                None
+            }
+        })
+    }
+}
+
+fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let (_, columns, rows) = batch.into_parts();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+impl RecordBatchStream for CountedStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

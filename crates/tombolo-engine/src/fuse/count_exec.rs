@@ -1,0 +1,273 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::stats::ColumnStatistics;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_err};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::projection::ProjectionMapping;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use futures::{Stream, StreamExt};
+
+use super::count_node::{CountedJoin, JoinCount, RowIds};
+use super::tally::Which;
+
+/// Turns the counting nodes into operators.
+#[derive(Debug)]
+pub struct JoinCountPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for JoinCountPlanner {
+    async fn plan_extension(
+        &self,
+        _: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _: &[&LogicalPlan],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        _: &dyn Session,
+        _: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let (join, work, schema) = if let Some(node) = node.as_any().downcast_ref::<RowIds>() {
+            let work = Work::Enter { which: node.which, with_column: node.with_column };
+            (&node.join, work, Arc::clone(node.schema.inner()))
+        } else if let Some(node) = node.as_any().downcast_ref::<JoinCount>() {
+            (&node.join, Work::Leave { ids: node.ids }, Arc::clone(node.schema.inner()))
+        } else {
+            return Ok(None);
+        };
+        let [input] = inputs else { return internal_err!("a join counter takes one input") };
+        let exec = JoinCountExec::try_new(Arc::clone(join), work, schema, Arc::clone(input))?;
+        Ok(Some(Arc::new(exec)))
+    }
+}
+
+/// What a counter does beside counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Below a join: numbers the rows that enter a side, in a last column where `with_column`.
+    Enter { which: Which, with_column: bool },
+    /// Above a join: drops the two columns of row numbers.
+    Leave { ids: Option<(usize, usize)> },
+}
+
+/// Counts the rows of a join for the receipt; passes all of them on unchanged.
+///
+/// Filters that a join fills while it runs do not pass through: they would keep rows from the join that would then be missing
+/// from the counts of unmatched rows.
+#[derive(Debug)]
+pub struct JoinCountExec {
+    join: Arc<CountedJoin>,
+    work: Work,
+    schema: SchemaRef,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl JoinCountExec {
+    fn try_new(join: Arc<CountedJoin>, work: Work, schema: SchemaRef, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let below = input.properties();
+        let (equivalences, partitioning) = match work {
+            Work::Enter { .. } => {
+                // Columns keep their positions, so what orders the input orders the output.
+                let mut equivalences = EquivalenceProperties::new(Arc::clone(&schema));
+                equivalences.add_orderings(below.equivalence_properties().oeq_class().iter().cloned());
+                (equivalences, below.output_partitioning().clone())
+            }
+            Work::Leave { ids } => {
+                let mapping = ProjectionMapping::from_indices(&kept(&input.schema(), ids), &input.schema())?;
+                let equivalences = below.equivalence_properties().project(&mapping, Arc::clone(&schema));
+                let partitioning = below.output_partitioning().project(&mapping, below.equivalence_properties());
+                (equivalences, partitioning)
+            }
+        };
+        let properties = PlanProperties::new(equivalences, partitioning, below.emission_type, below.boundedness);
+        Ok(Self { join, work, schema, input, properties: Arc::new(properties) })
+    }
+
+    /// The join that is counted.
+    pub fn join(&self) -> &Arc<CountedJoin> {
+        &self.join
+    }
+
+    /// Whether this counter stands above its join.
+    pub fn is_above(&self) -> bool {
+        matches!(self.work, Work::Leave { .. })
+    }
+}
+
+/// The positions of the columns that stay when the row numbers go.
+fn kept(schema: &SchemaRef, ids: Option<(usize, usize)>) -> Vec<usize> {
+    let dropped = |index: &usize| ids.is_some_and(|(left, right)| *index == left || *index == right);
+    (0..schema.fields().len()).filter(|index| !dropped(index)).collect()
+}
+
+impl DisplayAs for JoinCountExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.work {
+            Work::Enter { which: Which::Left, .. } => "left input",
+            Work::Enter { which: Which::Right, .. } => "right input",
+            Work::Leave { .. } => "output",
+        };
+        write!(f, "JoinCountExec: {place} of join #{}", self.join.id)
+    }
+}
+
+impl ExecutionPlan for JoinCountExec {
+    fn name(&self) -> &'static str {
+        "JoinCountExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.pop() {
+            Some(input) if children.is_empty() => {
+                Ok(Arc::new(Self::try_new(Arc::clone(&self.join), self.work, Arc::clone(&self.schema), input)?))
+            }
+            _ => internal_err!("a join counter takes one input"),
+        }
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        #[expect(deprecated, reason = "one way to rebuild serves both calls")]
+        self.with_new_children(children)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let inner = self.input.execute(partition, context)?;
+        if let Work::Enter { which, .. } = self.work {
+            self.join.tally.side(which).open();
+        }
+        Ok(Box::pin(CountStream {
+            kept: match self.work {
+                Work::Leave { ids } => kept(&inner.schema(), ids),
+                Work::Enter { .. } => Vec::new(),
+            },
+            inner,
+            join: Arc::clone(&self.join),
+            work: self.work,
+            schema: Arc::clone(&self.schema),
+        }))
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let Some(below) = inputs.first() else { return Ok(Arc::new(Statistics::new_unknown(&self.schema))) };
+        let mut statistics = Statistics::clone(below);
+        match self.work {
+            Work::Enter { with_column: true, .. } => statistics.column_statistics.push(ColumnStatistics::new_unknown()),
+            Work::Enter { .. } | Work::Leave { ids: None } => {}
+            Work::Leave { ids } => {
+                let columns = kept(&self.input.schema(), ids);
+                let column = |index: &usize| below.column_statistics.get(*index).cloned().unwrap_or_default();
+                statistics.column_statistics = columns.iter().map(column).collect();
+            }
+        }
+        Ok(Arc::new(statistics))
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+}
+
+struct CountStream {
+    inner: SendableRecordBatchStream,
+    join: Arc<CountedJoin>,
+    work: Work,
+    kept: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl CountStream {
+    fn counted(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let columns = match self.work {
+            Work::Enter { which, with_column } => {
+                let first = self.join.tally.side(which).enter(rows);
+                let mut columns = batch.columns().to_vec();
+                if with_column {
+                    columns.push(Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)) as ArrayRef);
+                }
+                columns
+            }
+            Work::Leave { ids: None } => {
+                self.join.tally.output_rows(rows);
+                batch.columns().to_vec()
+            }
+            Work::Leave { ids: Some((left, right)) } => {
+                let id = |index: usize| {
+                    let ids = batch.column(index).as_any().downcast_ref::<UInt64Array>();
+                    ids.ok_or_else(|| internal_datafusion_err!("a join's row numbers came out as another type"))
+                };
+                self.join.tally.output(id(left)?, id(right)?);
+                self.kept.iter().map(|index| Arc::clone(batch.column(*index))).collect()
+            }
+        };
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+impl Stream for CountStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = futures::ready!(self.inner.poll_next_unpin(cx));
+        Poll::Ready(match polled {
+            Some(batch) => Some(batch.and_then(|batch| self.counted(batch))),
+            None => {
+                if let Work::Enter { which, .. } = self.work {
+                    self.join.tally.side(which).finish();
+                }
+                None
+            }
+        })
+    }
+}
+
+impl RecordBatchStream for CountStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

@@ -1,0 +1,12 @@
+//! Streams → one stream. Adaptive choices are recorded.
+//!
+//! Joins, unions, aggregates and sorts over several sources run on DataFusion's operators. What is added here counts, for
+//! every join, which rows of both sides found a partner.
+
+mod count_exec;
+mod count_node;
+mod tally;
+
+pub use count_exec::{JoinCountExec, JoinCountPlanner};
+pub use count_node::{CountedJoin, count_joins};
+pub use tally::{JoinCounts, JoinTally, SideCounts};

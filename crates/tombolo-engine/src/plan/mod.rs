@@ -1,0 +1,58 @@
+//! Statement → logical plan, by DataFusion's planner, analyzer and optimizer over the catalog's tables. Knows capabilities,
+//! not connectors.
+
+mod case;
+mod context;
+mod relations;
+mod session;
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::future::try_join_all;
+use tombolo_connector::Result;
+
+use crate::catalog::{Catalog, SourceTable};
+use crate::error::from_datafusion;
+use context::PlanContext;
+
+pub(crate) use session::new_session;
+
+/// Resolves the names of a statement and plans it, without any optimisation yet.
+///
+/// # Errors
+/// What the catalog says of a name, and DataFusion's planner of the rest, in Tombolo's codes.
+pub(crate) async fn logical_plan(
+    mut statement: Statement,
+    catalog: &Catalog,
+    session: &SessionState,
+) -> Result<LogicalPlan> {
+    relations::shorten_long_names(&mut statement);
+    let named = relations::relations(&statement)?;
+    let tables = try_join_all(named.into_iter().map(|relation| async move {
+        let resolved = catalog.resolve_table(&relation.parts).await?;
+        let description = resolved.source.description(&resolved.table).await?;
+        // Offers are made to the connector itself; it is opened here, where waiting is possible.
+        resolved.source.connector().await?;
+        Ok::<_, tombolo_connector::Error>((
+            relation.reference,
+            Arc::new(SourceTable::new(resolved.source, description)),
+        ))
+    }))
+    .await?;
+    case::match_column_case(&mut statement, &tables);
+    let context = PlanContext::new(session, tables);
+    let options = ParserOptions::from(&session.config_options().sql_parser);
+    SqlToRel::new_with_options(&context, options).sql_statement_to_plan(statement).map_err(from_datafusion)
+}
+
+/// Types, simplifies and rewrites a plan into the form that is cut into sub-queries.
+///
+/// # Errors
+/// What DataFusion's analyzer says of types, in Tombolo's codes.
+pub(crate) fn optimize(plan: &LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
+    session.optimize(plan).map_err(from_datafusion)
+}

@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, SortExpr};
+use tombolo_connector::{Answer, Connector, Scan, ScanOffer};
+
+use super::node::NotPushedPart;
+use crate::catalog::Source;
+
+/// A subtree that one source has accepted so far.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) source: Arc<Source>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) scan: Arc<Scan>,
+    pub(super) order: Order,
+    pub(super) not_pushed: Vec<NotPushedPart>,
+}
+
+/// The order in which an accepted subtree's rows come.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Order {
+    /// None is promised.
+    None,
+    /// By these columns of the subtree's own schema.
+    By(Vec<SortExpr>),
+    /// By columns that the subtree no longer puts out. It can still be the whole plan, but nothing can be put above it.
+    ByLostColumns,
+}
+
+impl Candidate {
+    /// Offers one more operator on top. `None` where its answer is not exact in every part; the refusal is kept.
+    pub(super) fn accept(&mut self, scan: Scan) -> Option<Candidate> {
+        let offer = self.offer(&scan);
+        if !offer.is_exact() {
+            self.keep_refusals(&scan, &offer);
+            return None;
+        }
+        let order = self.order_after(&scan);
+        Some(Candidate { scan: Arc::new(scan), order, ..self.clone() })
+    }
+
+    /// The source's answer, brought to one for each part whatever the source said: a missing answer is a refusal.
+    pub(super) fn offer(&self, scan: &Scan) -> ScanOffer {
+        let mut offer = self.connector.offer(scan);
+        offer.parts.resize(scan.part_count(), Answer::refused("the connector did not answer"));
+        offer
+    }
+
+    pub(super) fn keep_refusals(&mut self, scan: &Scan, offer: &ScanOffer) {
+        for (part, answer) in part_texts(scan).into_iter().zip(&offer.parts) {
+            if let Answer::Refused(reason) = answer {
+                self.not_pushed(scan.operator(), part, Some(reason.clone()));
+            }
+        }
+    }
+
+    pub(super) fn not_pushed(&mut self, operator: &'static str, part: String, reason: Option<String>) {
+        let part = NotPushedPart { operator, part, reason };
+        if !self.not_pushed.contains(&part) {
+            self.not_pushed.push(part);
+        }
+    }
+
+    fn order_after(&self, scan: &Scan) -> Order {
+        match scan {
+            Scan::Sort { keys, .. } => {
+                // Only columns can be followed upwards and declared to the physical plan.
+                if keys.iter().all(|key| matches!(key.expr, Expr::Column(_))) {
+                    Order::By(keys.clone())
+                } else {
+                    Order::ByLostColumns
+                }
+            }
+            Scan::Filter { .. } | Scan::Limit { .. } => self.order.clone(),
+            Scan::Alias { .. } | Scan::Project { .. } => self.mapped_order(scan),
+            Scan::Table(_) | Scan::Join(_) | Scan::Aggregate(_) | Scan::Union { .. } => Order::None,
+        }
+    }
+
+    /// Follows the sort columns through an alias or a projection.
+    fn mapped_order(&self, scan: &Scan) -> Order {
+        let Order::By(keys) = &self.order else { return self.order.clone() };
+        let below = self.scan.schema();
+        let above = scan.schema();
+        let position = |column: &Column| -> Option<usize> {
+            match scan {
+                Scan::Project { exprs, .. } => exprs
+                    .iter()
+                    .position(|expr| matches!(expr.clone().unalias(), Expr::Column(found) if found == *column)),
+                _ => below.maybe_index_of_column(column),
+            }
+        };
+        let mapped = keys.iter().map(|key| {
+            let Expr::Column(column) = &key.expr else { return None };
+            let column = Column::from(above.qualified_field(position(column)?));
+            Some(SortExpr::new(Expr::Column(column), key.asc, key.nulls_first))
+        });
+        mapped.collect::<Option<Vec<_>>>().map_or(Order::ByLostColumns, Order::By)
+    }
+}
+
+/// The parts of an operator as text, in the order of an offer's answers.
+pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
+    let mut parts: Vec<String> = match scan {
+        Scan::Filter { predicates, .. } => predicates.iter().map(ToString::to_string).collect(),
+        Scan::Project { exprs, .. } => exprs.iter().map(ToString::to_string).collect(),
+        Scan::Aggregate(aggregate) => {
+            aggregate.group.iter().chain(&aggregate.aggregates).map(ToString::to_string).collect()
+        }
+        Scan::Sort { keys, .. } => keys.iter().map(ToString::to_string).collect(),
+        Scan::Join(join) => {
+            let on = join.on.iter().map(|(left, right)| format!("{left} = {right}"));
+            on.chain(join.condition.iter().map(ToString::to_string)).collect()
+        }
+        Scan::Limit { skip, fetch, .. } => {
+            let fetch = fetch.map_or_else(|| "all rows".to_owned(), |fetch| format!("{fetch} rows"));
+            vec![if *skip > 0 { format!("{fetch} after {skip}") } else { fetch }]
+        }
+        Scan::Table(table) => vec![table.table().to_string()],
+        Scan::Alias { .. } | Scan::Union { .. } => Vec::new(),
+    };
+    parts.resize(scan.part_count(), scan.operator().to_owned());
+    parts
+}

@@ -1,0 +1,24 @@
+//! Plan → plan with native sub-queries. The answer is unchanged; each refusal has a reason.
+//!
+//! One walk, bottom up. A subtree over one source is kept as a [`Scan`](tombolo_connector::Scan) tree and offered to the
+//! source operator by operator. What was accepted becomes one [`SourceScan`] leaf; what was not stays above it.
+
+mod candidate;
+mod node;
+mod walk;
+
+use datafusion::logical_expr::LogicalPlan;
+use tombolo_connector::Result;
+
+use crate::error::from_datafusion;
+pub use node::{NotPushedPart, SourceScan};
+
+/// Cuts an optimised plan into sub-queries.
+///
+/// With `enabled` off, sources are asked for whole columns of their tables and nothing else.
+///
+/// # Errors
+/// Only where the plan cannot be rebuilt, which would be a defect.
+pub fn push_down(plan: LogicalPlan, enabled: bool) -> Result<LogicalPlan> {
+    walk::push_down(plan, enabled).map_err(from_datafusion)
+}

@@ -1,0 +1,444 @@
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{JoinType, Result};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    Aggregate, Expr, Extension, FetchType, Filter, Join, Limit, LogicalPlan, Projection, SkipType, Sort, SubqueryAlias,
+    TableScan, Union,
+};
+use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
+
+use super::candidate::{Candidate, Order, part_texts};
+use super::node::SourceScan;
+use crate::catalog::{Source, SourceTable};
+
+/// A subtree after the walk.
+enum Walked {
+    /// Runs here, with sub-queries somewhere below.
+    Here(LogicalPlan),
+    /// One source has accepted all of it so far.
+    There(Box<Candidate>),
+}
+
+pub(super) fn push_down(plan: LogicalPlan, enabled: bool) -> Result<LogicalPlan> {
+    // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
+    // so that every order survives what is put above it.
+    let mut walk = Walk { enabled, keep_order: false };
+    let plan = match walk.visit(plan.clone())? {
+        Walked::There(candidate) => walk.leaf(*candidate),
+        Walked::Here(_) => {
+            walk.keep_order = true;
+            let walked = walk.visit(plan)?;
+            walk.finish(walked)?
+        }
+    };
+    numbered(plan)
+}
+
+/// Numbers the sub-queries from left to right.
+fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut next = 0;
+    let plan = plan.transform_down_with_subqueries(|plan| {
+        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
+        let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>() else { return Ok(Transformed::no(plan)) };
+        next += 1;
+        let node = Arc::new(SourceScan { id: next, ..scan.clone() });
+        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+    })?;
+    Ok(plan.data)
+}
+
+struct Walk {
+    enabled: bool,
+    keep_order: bool,
+}
+
+impl Walk {
+    fn visit(&self, plan: LogicalPlan) -> Result<Walked> {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.table(scan),
+            LogicalPlan::Filter(filter) => self.filter(filter),
+            LogicalPlan::Projection(projection) => self.projection(projection),
+            LogicalPlan::SubqueryAlias(alias) => self.alias(alias),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Union(union) => self.union(union),
+            other => self.stays(other),
+        }
+    }
+
+    /// An operator that no source is offered: its inputs are finished, it stays.
+    fn stays(&self, plan: LogicalPlan) -> Result<Walked> {
+        let plan = plan.map_children(|child| Ok(Transformed::yes(self.finished(child)?)))?.data;
+        self.here(plan)
+    }
+
+    /// An operator that runs here, whose inputs are done; sub-selects in its expressions are not yet.
+    fn here(&self, plan: LogicalPlan) -> Result<Walked> {
+        let plan = plan.map_subqueries(|subquery| {
+            let LogicalPlan::Subquery(mut subquery) = subquery else { return Ok(Transformed::no(subquery)) };
+            subquery.subquery = Arc::new(self.finished((*subquery.subquery).clone())?);
+            Ok(Transformed::yes(LogicalPlan::Subquery(subquery)))
+        })?;
+        Ok(Walked::Here(plan.data))
+    }
+
+    fn finished(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let walked = self.visit(plan)?;
+        self.finish(walked)
+    }
+
+    /// Makes a plan of a walked subtree that something is put above.
+    fn finish(&self, walked: Walked) -> Result<LogicalPlan> {
+        match walked {
+            Walked::Here(plan) => Ok(plan),
+            Walked::There(candidate) => {
+                let keys = match &candidate.order {
+                    Order::By(keys) if self.keep_order => keys.clone(),
+                    _ => Vec::new(),
+                };
+                let input = Arc::new(self.leaf(*candidate));
+                // The physical planner drops this sort again, since the leaf declares the order; but it knows then that the
+                // order is wanted, and keeps it through whatever it puts between.
+                Ok(if keys.is_empty() {
+                    Arc::unwrap_or_clone(input)
+                } else {
+                    LogicalPlan::Sort(Sort { expr: keys, input, fetch: None })
+                })
+            }
+        }
+    }
+
+    fn leaf(&self, candidate: Candidate) -> LogicalPlan {
+        let order = match candidate.order {
+            Order::By(keys) => keys,
+            Order::None | Order::ByLostColumns => Vec::new(),
+        };
+        let Candidate { source, scan, not_pushed, .. } = candidate;
+        LogicalPlan::Extension(Extension { node: Arc::new(SourceScan { id: 0, source, scan, order, not_pushed }) })
+    }
+
+    /// Offers an operator over one accepted subtree; where it is refused, it stays above.
+    fn over(
+        &self,
+        mut input: Candidate,
+        scan: Scan,
+        stays: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>,
+    ) -> Result<Walked> {
+        if self.enabled
+            && let Some(accepted) = input.accept(scan)
+            && !(self.keep_order && accepted.order == Order::ByLostColumns)
+        {
+            return Ok(Walked::There(Box::new(accepted)));
+        }
+        let below = self.finish(Walked::There(Box::new(input)))?;
+        self.here(stays(below)?)
+    }
+
+    fn table(&self, scan: TableScan) -> Result<Walked> {
+        let Some(table) = (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<SourceTable>() else {
+            return Ok(Walked::Here(LogicalPlan::TableScan(scan)));
+        };
+        let Some(connector) = table.source().connector_if_connected() else {
+            return datafusion::common::internal_err!(
+                "source `{}` was not connected before planning",
+                table.source().name()
+            );
+        };
+        let columns = scan.projection.clone().unwrap_or_else(|| (0..table.description().columns.len()).collect());
+        let leaf = Scan::Table(ScanTable {
+            description: Arc::clone(table.description()),
+            columns,
+            schema: Arc::clone(&scan.projected_schema),
+        });
+        let candidate = Candidate {
+            source: Arc::clone(table.source()),
+            connector: Arc::clone(connector),
+            scan: Arc::new(leaf),
+            order: Order::None,
+            not_pushed: Vec::new(),
+        };
+        let offer = candidate.offer(&candidate.scan);
+        if !offer.is_exact() {
+            let reasons = offer.reasons().join("; ");
+            return datafusion::common::plan_err!(
+                "table {} of `{}` cannot be read: {reasons}",
+                scan.table_name,
+                table.source().name()
+            );
+        }
+        let there = Walked::There(Box::new(candidate));
+        match conjunction(scan.filters) {
+            Some(predicate) => self.filter_over(predicate, there),
+            None => Ok(there),
+        }
+    }
+
+    fn filter(&self, filter: Filter) -> Result<Walked> {
+        let input = self.visit(Arc::unwrap_or_clone(filter.input))?;
+        self.filter_over(filter.predicate, input)
+    }
+
+    fn filter_over(&self, predicate: Expr, input: Walked) -> Result<Walked> {
+        let mut candidate = match input {
+            Walked::There(candidate) if self.enabled => *candidate,
+            other => return self.here(LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(self.finish(other)?))?)),
+        };
+        let predicates = split_conjunction_owned(predicate);
+        let offered = Scan::Filter { input: Arc::clone(&candidate.scan), predicates: predicates.clone() };
+        let offer = candidate.offer(&offered);
+        candidate.keep_refusals(&offered, &offer);
+        let (mut pushed, mut again, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+        for ((predicate, answer), text) in predicates.into_iter().zip(&offer.parts).zip(part_texts(&offered)) {
+            match answer {
+                Answer::Exact => pushed.push(predicate),
+                Answer::Inexact => {
+                    candidate.not_pushed("filter", text, None);
+                    again.push(predicate);
+                }
+                Answer::Refused(_) => stay.push(predicate),
+            }
+        }
+        stay.extend(again.iter().cloned());
+        pushed.extend(again);
+        if !pushed.is_empty() {
+            candidate.scan = Arc::new(Scan::Filter { input: candidate.scan, predicates: pushed });
+        }
+        let there = Walked::There(Box::new(candidate));
+        match conjunction(stay) {
+            Some(rest) => self.here(LogicalPlan::Filter(Filter::try_new(rest, Arc::new(self.finish(there)?))?)),
+            None => Ok(there),
+        }
+    }
+
+    fn projection(&self, projection: Projection) -> Result<Walked> {
+        let Projection { expr, input, schema, .. } = projection;
+        let stays = |input: LogicalPlan, expr: Vec<Expr>| {
+            Projection::try_new_with_schema(expr, Arc::new(input), Arc::clone(&schema)).map(LogicalPlan::Projection)
+        };
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input, expr)?),
+            Walked::There(candidate) => {
+                let scan = Scan::Project {
+                    input: Arc::clone(&candidate.scan),
+                    exprs: expr.clone(),
+                    schema: Arc::clone(&schema),
+                };
+                self.over(*candidate, scan, |input| stays(input, expr))
+            }
+        }
+    }
+
+    fn alias(&self, alias: SubqueryAlias) -> Result<Walked> {
+        let SubqueryAlias { input, alias, schema, .. } = alias;
+        let stays = |input: LogicalPlan| SubqueryAlias::try_new(Arc::new(input), alias).map(LogicalPlan::SubqueryAlias);
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input)?),
+            Walked::There(candidate) => {
+                let scan = Scan::Alias { input: Arc::clone(&candidate.scan), schema };
+                self.over(*candidate, scan, stays)
+            }
+        }
+    }
+
+    fn aggregate(&self, aggregate: Aggregate) -> Result<Walked> {
+        let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
+        let stays = |input: LogicalPlan, group: Vec<Expr>, aggregates: Vec<Expr>| {
+            Aggregate::try_new_with_schema(Arc::new(input), group, aggregates, Arc::clone(&schema))
+                .map(LogicalPlan::Aggregate)
+        };
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input, group_expr, aggr_expr)?),
+            Walked::There(candidate) => {
+                let scan = Scan::Aggregate(ScanAggregate {
+                    input: Arc::clone(&candidate.scan),
+                    group: group_expr.clone(),
+                    aggregates: aggr_expr.clone(),
+                    schema: Arc::clone(&schema),
+                });
+                self.over(*candidate, scan, |input| stays(input, group_expr, aggr_expr))
+            }
+        }
+    }
+
+    fn sort(&self, sort: Sort) -> Result<Walked> {
+        let Sort { expr, input, fetch } = sort;
+        let stays = |input: LogicalPlan, expr| LogicalPlan::Sort(Sort { expr, input: Arc::new(input), fetch });
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input, expr)),
+            Walked::There(candidate) => {
+                let scan = Scan::Sort { input: Arc::clone(&candidate.scan), keys: expr.clone(), fetch };
+                self.over(*candidate, scan, |input| Ok(stays(input, expr)))
+            }
+        }
+    }
+
+    fn limit(&self, limit: Limit) -> Result<Walked> {
+        let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type()?)
+        else {
+            return self.stays(LogicalPlan::Limit(limit));
+        };
+        let Limit { skip: skip_expr, fetch: fetch_expr, input } = limit;
+        let stays = |input: LogicalPlan| {
+            LogicalPlan::Limit(Limit { skip: skip_expr, fetch: fetch_expr, input: Arc::new(input) })
+        };
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input)),
+            Walked::There(candidate) => {
+                let scan = Scan::Limit { input: Arc::clone(&candidate.scan), skip, fetch };
+                self.over(*candidate, scan, |input| Ok(stays(input)))
+            }
+        }
+    }
+
+    fn union(&self, union: Union) -> Result<Walked> {
+        let Union { inputs, schema } = union;
+        let walked: Vec<Walked> =
+            inputs.into_iter().map(|input| self.visit(Arc::unwrap_or_clone(input))).collect::<Result<_>>()?;
+        let source = same_source(&walked);
+        if self.enabled && source.is_some() {
+            let mut candidates: Vec<Candidate> = walked.into_iter().filter_map(Walked::candidate).collect();
+            let scan = Scan::Union {
+                inputs: candidates.iter().map(|candidate| Arc::clone(&candidate.scan)).collect(),
+                schema: Arc::clone(&schema),
+            };
+            if let Some(mut accepted) = candidates.first_mut().and_then(|first| first.accept(scan)) {
+                for other in candidates.drain(1..) {
+                    accepted.not_pushed.extend(other.not_pushed);
+                }
+                return Ok(Walked::There(Box::new(accepted)));
+            }
+            let walked = candidates.into_iter().map(|candidate| Walked::There(Box::new(candidate)));
+            return self.union_here(walked, schema);
+        }
+        self.union_here(walked.into_iter(), schema)
+    }
+
+    fn union_here(
+        &self,
+        inputs: impl Iterator<Item = Walked>,
+        schema: datafusion::common::DFSchemaRef,
+    ) -> Result<Walked> {
+        let inputs = inputs.map(|input| self.finish(input).map(Arc::new)).collect::<Result<_>>()?;
+        self.here(LogicalPlan::Union(Union { inputs, schema }))
+    }
+
+    fn join(&self, join: Join) -> Result<Walked> {
+        let mut sides = [self.visit((*join.left).clone())?, self.visit((*join.right).clone())?];
+        if self.enabled {
+            if same_source(&sides).is_some() {
+                let [left, right] = sides;
+                return match (left.candidate(), right.candidate()) {
+                    (Some(left), Some(right)) => self.join_there(join, left, right),
+                    _ => datafusion::common::internal_err!("both sides of the join were accepted by one source"),
+                };
+            }
+            let other = sides.each_ref().map(Walked::describe);
+            for (side, other) in sides.iter_mut().zip([&other[1], &other[0]]) {
+                if let Walked::There(candidate) = side {
+                    candidate.not_pushed("join", join_text(&join), Some(format!("its other side {other}")));
+                }
+            }
+        }
+        let [left, right] = sides;
+        let (left, right) = (self.finish(left)?, self.finish(right)?);
+        self.join_here(join, left, right)
+    }
+
+    fn join_here(&self, join: Join, left: LogicalPlan, right: LogicalPlan) -> Result<Walked> {
+        self.here(LogicalPlan::Join(Join { left: Arc::new(left), right: Arc::new(right), ..join }))
+    }
+
+    fn join_there(&self, mut join: Join, mut left: Candidate, right: Candidate) -> Result<Walked> {
+        let mut rest = None;
+        if join.on.is_empty() && join.filter.is_none() && join.join_type == JoinType::Inner {
+            let reason = "a product of both sides would move more rows than the sides".to_owned();
+            left.not_pushed("join", "every pair of rows".to_owned(), Some(reason));
+        } else {
+            loop {
+                let scan = Scan::Join(ScanJoin {
+                    left: Arc::clone(&left.scan),
+                    right: Arc::clone(&right.scan),
+                    join_type: join.join_type,
+                    on: join.on.clone(),
+                    condition: join.filter.clone(),
+                    null_equality: join.null_equality,
+                    null_aware: join.null_aware,
+                    schema: Arc::clone(&join.schema),
+                });
+                if let Some(mut accepted) = left.accept(scan) {
+                    accepted.not_pushed.extend(right.not_pushed);
+                    let there = Walked::There(Box::new(accepted));
+                    return match rest {
+                        Some(rest) => self.filter_over(rest, there),
+                        None => Ok(there),
+                    };
+                }
+                // For an inner join a condition beside the keys can as well be checked after it.
+                if join.join_type != JoinType::Inner || join.on.is_empty() || join.filter.is_none() {
+                    break;
+                }
+                rest = join.filter.take();
+            }
+            join.filter = join.filter.or(rest);
+        }
+        let left = self.finish(Walked::There(Box::new(left)))?;
+        let right = self.finish(Walked::There(Box::new(right)))?;
+        self.join_here(join, left, right)
+    }
+}
+
+impl Walked {
+    fn candidate(self) -> Option<Candidate> {
+        match self {
+            Self::There(candidate) => Some(*candidate),
+            Self::Here(_) => None,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::There(candidate) => format!("is in source `{}`", candidate.source.name()),
+            Self::Here(plan) => {
+                let mut sources = Vec::new();
+                collect_sources(plan, &mut sources);
+                match sources.as_slice() {
+                    [] => "is computed here".to_owned(),
+                    [one] => format!("is read from source `{one}` and worked on here first"),
+                    several => format!("comes from sources `{}`", several.join("` and `")),
+                }
+            }
+        }
+    }
+}
+
+fn collect_sources(plan: &LogicalPlan, sources: &mut Vec<String>) {
+    if let LogicalPlan::Extension(extension) = plan
+        && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
+        && !sources.iter().any(|known| known == scan.source.name())
+    {
+        sources.push(scan.source.name().to_owned());
+    }
+    for input in plan.inputs() {
+        collect_sources(input, sources);
+    }
+}
+
+/// The one source that has accepted all of the subtrees, if there is one.
+fn same_source(walked: &[Walked]) -> Option<&Arc<Source>> {
+    let mut sources = walked.iter().map(|walked| match walked {
+        Walked::There(candidate) => Some(&candidate.source),
+        Walked::Here(_) => None,
+    });
+    let first = sources.next()??;
+    sources.all(|source| source.is_some_and(|source| Arc::ptr_eq(source, first))).then_some(first)
+}
+
+fn join_text(join: &Join) -> String {
+    let on = join.on.iter().map(|(left, right)| format!("{left} = {right}"));
+    let parts: Vec<String> = on.chain(join.filter.iter().map(ToString::to_string)).collect();
+    if parts.is_empty() { "every pair of rows".to_owned() } else { parts.join(" AND ") }
+}
