@@ -1,6 +1,6 @@
 //! Which tables there are, which files each one has, and what is known of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use datafusion::datasource::file_format::file_compression_type::FileCompressionT
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use tombolo_connector::{
-    ColumnDescription, Error, ErrorCode, Result, RowCount, TableDescription, TableKind, TableRef, nearest_name,
+    ColumnDescription, ColumnStatistics, Error, ErrorCode, Result, RowCount, TableDescription, TableKind, TableRef,
+    nearest_name,
 };
 
 use super::client::{FileStore, Place};
@@ -245,7 +246,7 @@ async fn below(store: &FileStore, config: &FilesConfig, folder: &Path) -> Result
 pub(super) async fn describe(store: &FileStore, config: &FilesConfig, table: &TableFiles) -> Result<TableDescription> {
     let found = format::describe(store, config, table).await?;
     let schema = with_partitions(&found.schema, &table.partitions);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for field in schema.fields() {
         if !seen.insert(field.name()) {
             return Err(Error::new(
@@ -266,6 +267,11 @@ pub(super) async fn describe(store: &FileStore, config: &FilesConfig, table: &Ta
     description.statistics.rows = found.rows;
     description.statistics.bytes = Some(table.bytes());
     description.statistics.columns = found.columns;
+    for (index, column) in table.partitions.iter().enumerate() {
+        let values: BTreeSet<_> = table.files.iter().filter_map(|file| file.partitions.get(index)?.as_ref()).collect();
+        let statistics = ColumnStatistics { distinct: Some(values.len() as u64), ..ColumnStatistics::default() };
+        description.statistics.columns.insert(column.name.clone(), statistics);
+    }
     description.comment = Some(format!("{} {}", table.format, table.shown));
     Ok(description)
 }
@@ -276,7 +282,7 @@ pub(super) struct Found {
     /// The columns in the files.
     pub(super) schema: SchemaRef,
     pub(super) rows: RowCount,
-    pub(super) columns: BTreeMap<String, tombolo_connector::ColumnStatistics>,
+    pub(super) columns: BTreeMap<String, ColumnStatistics>,
 }
 
 /// The columns of the files and then those of the folders. A folder's value stands for a file's column of the same name,

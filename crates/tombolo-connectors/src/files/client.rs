@@ -160,6 +160,7 @@ impl FileStore {
     pub(super) fn failed(&self, path: &Path, error: object_store::Error) -> Error {
         match error {
             object_store::Error::NotFound { .. } => vanished(&self.show(path)).with_cause(error),
+            object_store::Error::Precondition { .. } => replaced(&self.show(path)).with_cause(error),
             error => self.unavailable(path, error),
         }
     }
@@ -169,6 +170,13 @@ impl FileStore {
 pub(super) fn vanished(shown: &str) -> Error {
     Error::new(ErrorCode::SourceFailed, format!("`{shown}` is no longer there"))
         .with_hint("It was removed or renamed while it was in use; run the query again.")
+        .retryable()
+}
+
+/// The error for a file that is another than the one that was planned.
+pub(super) fn replaced(shown: &str) -> Error {
+    Error::new(ErrorCode::SourceFailed, format!("`{shown}` was changed while it was in use"))
+        .with_hint("Run the query again when the file is written.")
         .retryable()
 }
 

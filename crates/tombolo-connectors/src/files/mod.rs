@@ -11,10 +11,11 @@ mod config;
 mod format;
 mod native;
 mod partition;
+mod pinned;
 mod scan;
 mod types;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tombolo_connector::{
@@ -23,7 +24,7 @@ use tombolo_connector::{
 };
 
 use capability::Layout;
-use catalog::TableFiles;
+use catalog::{TableEntry, TableFiles};
 use client::{FileStore, Place};
 use config::{FilesConfig, Location, SCHEMA};
 
@@ -54,7 +55,8 @@ impl ConnectorFactory for FilesFactory {
             let config = FilesConfig::try_new(name, options)?;
             let store = FileStore::try_new(&config)?;
             store.locate(&config).await?;
-            Ok(FilesConnector { store, config, capabilities: capability::capabilities() })
+            let entries = Mutex::default();
+            Ok(FilesConnector { store, config, capabilities: capability::capabilities(), entries })
         };
         let connector = connect.await.map_err(|error: Error| error.with_source_name(name))?;
         Ok(Arc::new(connector))
@@ -67,11 +69,28 @@ pub struct FilesConnector {
     store: FileStore,
     config: FilesConfig,
     capabilities: Capabilities,
+    /// The tables as they were last found, so that one of them can be read without listing all.
+    entries: Mutex<Vec<TableEntry>>,
 }
 
 impl FilesConnector {
-    async fn files_of(&self, table: &TableRef) -> Result<TableFiles> {
+    /// Lists all tables anew.
+    async fn discover(&self) -> Result<Vec<TableEntry>> {
         let entries = catalog::discover(&self.store, &self.config).await?;
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner) = entries.clone();
+        Ok(entries)
+    }
+
+    /// The files of one table, as they are now.
+    async fn files_of(&self, table: &TableRef) -> Result<TableFiles> {
+        let known = self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Ok(entry) = catalog::find(&known, table)
+            && let Ok(files) = catalog::files_of(&self.store, &self.config, entry).await
+        {
+            return Ok(files);
+        }
+        // The table is new, or is no longer where it was.
+        let entries = self.discover().await?;
         catalog::files_of(&self.store, &self.config, catalog::find(&entries, table)?).await
     }
 
@@ -109,7 +128,7 @@ impl Connector for FilesConnector {
         if schema != SCHEMA {
             return Ok(Vec::new());
         }
-        let entries = catalog::discover(&self.store, &self.config).await?;
+        let entries = self.discover().await?;
         Ok(entries.into_iter().map(|entry| TableRef::new(SCHEMA, entry.name)).collect())
     }
 

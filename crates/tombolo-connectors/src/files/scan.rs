@@ -19,6 +19,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{FutureExt, StreamExt};
 use tombolo_connector::{
@@ -29,8 +30,11 @@ use tombolo_connector::{
 use super::FilesConnector;
 use super::capability::{FlatScan, Layout};
 use super::catalog::{DataFile, TableFiles};
+use super::client::{replaced, vanished};
+use super::config::Location;
 use super::format::reader::{TextReader, TextScan};
 use super::format::{each_file, parquet};
+use super::pinned::PinnedStore;
 use super::types::Format;
 use super::{native, partition};
 
@@ -161,6 +165,13 @@ async fn plan_files(
     let partitions = whole.fields()[stored..].to_vec();
     let table_schema = TableSchema::builder(Arc::clone(&file_schema)).with_table_partition_cols(partitions).build();
 
+    if chosen.is_empty() {
+        let schema = Arc::new(whole.project(&flat.columns).or_error(ErrorCode::Internal, || "no columns".to_owned())?);
+        return Ok((Arc::new(EmptyExec::new(schema)), Some(0)));
+    }
+    let local = matches!(connector.config.location, Location::Local(_));
+    let metas = chosen.iter().map(|(file, _)| &file.meta);
+    let pinned = PinnedStore::new(Arc::clone(&connector.store.store), metas, local);
     let mut exact = None;
     let mut files = Vec::with_capacity(chosen.len());
     if table.format == Format::Parquet {
@@ -197,8 +208,8 @@ async fn plan_files(
                     global: context.session.options().execution.parquet.clone(),
                     ..TableParquetOptions::default()
                 };
-                let store = Arc::clone(&connector.store.store);
-                let factory = CachedParquetFileReaderFactory::new(store, Arc::clone(&connector.store.footers));
+                let factory =
+                    CachedParquetFileReaderFactory::new(Arc::new(pinned), Arc::clone(&connector.store.footers));
                 let mut source = ParquetSource::new(table_schema)
                     .with_table_parquet_options(options)
                     .with_parquet_file_reader_factory(Arc::new(factory));
@@ -290,12 +301,14 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let mut corrupt = false;
     while let Some(cause) = next {
-        if let Some(object_store::Error::NotFound { .. }) = cause.downcast_ref::<object_store::Error>() {
-            return super::client::vanished(shown).with_cause(error);
+        match cause.downcast_ref::<object_store::Error>() {
+            Some(object_store::Error::NotFound { .. }) => return vanished(shown).with_cause(error),
+            Some(object_store::Error::Precondition { .. }) => return replaced(shown).with_cause(error),
+            _ => {}
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             if io.kind() == std::io::ErrorKind::NotFound {
-                return super::client::vanished(shown).with_cause(error);
+                return vanished(shown).with_cause(error);
             }
             corrupt |= matches!(io.kind(), std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData);
         }
@@ -305,8 +318,11 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
     }
     // The readers also flatten causes to text.
     let text = error.to_string();
+    if text.contains("Precondition") {
+        return replaced(shown).with_cause(error);
+    }
     if text.contains("NotFound") || text.contains("not found: No such file") {
-        return super::client::vanished(shown).with_cause(error);
+        return vanished(shown).with_cause(error);
     }
     if corrupt || text.contains("Parquet error") || text.contains("Arrow error") {
         return Error::new(ErrorCode::CorruptData, format!("`{shown}` is damaged or cut off"))

@@ -146,17 +146,20 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
     Ok(Found { schema, rows: sample.row_count(table), columns: BTreeMap::new() })
 }
 
-/// Opens a file whose values are read as text wherever they will be something else than text or a boolean.
+/// Opens a file whose values are read as text wherever they will be something else than text or a boolean. When `strict`,
+/// a field that the schema does not have is an error.
 pub(in crate::files) async fn open_rows(
     store: &FileStore,
     file: &DataFile,
     schema: &SchemaRef,
     batch_size: usize,
+    strict: bool,
 ) -> Result<TextRows> {
     let bytes = checked_bytes(store, file).await?;
     let fields = schema.fields().iter().map(|field| as_text(field)).collect::<Vec<_>>();
     let decoder = ReaderBuilder::new(Arc::new(Schema::new(fields)))
         .with_coerce_primitive(true)
+        .with_strict_mode(strict)
         .with_batch_size(batch_size)
         .build_decoder()
         .map_err(|error| Error::internal("a JSON decoder cannot be made").with_cause(error))?;
@@ -180,10 +183,11 @@ pub(in crate::files) async fn explain_failure(
     file: &DataFile,
     schema: &Schema,
     rows: usize,
+    strict: bool,
     error: ArrowError,
 ) -> Error {
     let shown = store.show(&file.meta.location);
-    match find_failure(store, file, schema, rows, &shown).await {
+    match find_failure(store, file, schema, rows, strict).await {
         Ok(Some(found)) => found.with_cause(error),
         Ok(None) => {
             Error::new(ErrorCode::InvalidValue, format!("`{shown}` cannot be read as JSON lines after row {rows}"))
@@ -200,8 +204,9 @@ async fn find_failure(
     file: &DataFile,
     schema: &Schema,
     rows: usize,
-    shown: &str,
+    strict: bool,
 ) -> Result<Option<Error>> {
+    let shown = store.show(&file.meta.location);
     let mut lines = Lines::open(store, file).await?;
     let mut row = 0;
     while let Some(line) = lines.next_line().await? {
@@ -214,10 +219,26 @@ async fn find_failure(
         }
         let mut shape = Shape::default();
         if let Err(reason) = Scanner::new(&line).line(&mut shape, lines.number) {
-            return Ok(Some(malformed(shown, lines.number, reason, &line)));
+            return Ok(Some(malformed(&shown, lines.number, reason, &line)));
         }
         let Some((_, fields)) = &shape.object else { continue };
         for (name, shape) in fields {
+            let unknown = match schema.field_with_name(name) {
+                Ok(field) => unknown_field(shape, field.data_type(), name),
+                Err(_) => Some(name.clone()),
+            };
+            if let Some(path) = unknown.filter(|_| strict) {
+                return Ok(Some(
+                    Error::new(
+                        ErrorCode::SchemaChanged,
+                        format!("`{shown}`, line {}: the field `{path}` is not a column", lines.number),
+                    )
+                    .with_detail("it does not stand in the lines from which the columns were inferred")
+                    .with_hint(
+                        "Name the columns that you need, or raise the source's option `infer_rows` beyond that line.",
+                    ),
+                ));
+            }
             let Ok(field) = schema.field_with_name(name) else {
                 continue;
             };
@@ -238,6 +259,21 @@ async fn find_failure(
         }
     }
     Ok(None)
+}
+
+/// A field below a value that its column's type does not have.
+fn unknown_field(shape: &Shape, data_type: &DataType, path: &str) -> Option<String> {
+    match (data_type, &shape.list, &shape.object) {
+        (DataType::List(item), Some((_, inner)), _) => unknown_field(inner, item.data_type(), &format!("{path}[]")),
+        (DataType::Struct(fields), _, Some((_, inner))) => inner.iter().find_map(|(name, shape)| {
+            let path = format!("{path}.{name}");
+            match fields.find(name) {
+                Some((_, field)) => unknown_field(shape, field.data_type(), &path),
+                None => Some(path),
+            }
+        }),
+        _ => None,
+    }
 }
 
 /// Where a value's kind is not the one of its column.

@@ -122,7 +122,9 @@ impl Reading {
                     let shown = self.scan.store.show(&open.file.meta.location);
                     return Err(match self.scan.format {
                         Format::Json => {
-                            json::explain_failure(&self.scan.store, &open.file, &open.stored, before, error).await
+                            let strict = self.scan.reads_all();
+                            json::explain_failure(&self.scan.store, &open.file, &open.stored, before, strict, error)
+                                .await
                         }
                         _ => csv::rows_error(RowsError::Decode(error), &shown),
                     });
@@ -133,6 +135,12 @@ impl Reading {
 }
 
 impl TextScan {
+    /// Whether a field that is no column would be lost from the answer: all columns are read, and none is hidden by one of
+    /// the folders.
+    fn reads_all(&self) -> bool {
+        self.partitions.is_empty() && self.columns.len() == self.known.len()
+    }
+
     async fn open(&self, file: DataFile, values: Vec<ScalarValue>) -> Result<OpenFile> {
         let folder = |name: &str| self.partitions.iter().position(|column| column.name == name).map(Origin::Folder);
         if self.format == Format::Json {
@@ -147,7 +155,7 @@ impl TextScan {
             });
             let origins = origins.collect();
             let stored = Arc::new(Schema::new(stored));
-            let rows = json::open_rows(&self.store, &file, &stored, self.batch_size).await?;
+            let rows = json::open_rows(&self.store, &file, &stored, self.batch_size, self.reads_all()).await?;
             return Ok(OpenFile { file, values, rows, origins, stored });
         }
         let opened = CsvFile::open(&self.store, &self.config.csv, &file).await?;

@@ -6,11 +6,11 @@ use bytes::{Buf, Bytes};
 use datafusion::error::DataFusionError;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStoreExt;
 use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::files::catalog::DataFile;
 use crate::files::client::FileStore;
+use crate::files::pinned::stream_file;
 
 /// The bytes of one file, decompressed.
 pub(in crate::files) type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -100,7 +100,7 @@ impl TextRows {
 /// Opens a file and decompresses it.
 pub(in crate::files) async fn open_bytes(store: &FileStore, file: &DataFile) -> Result<ByteStream> {
     let path = file.meta.location.clone();
-    let raw = store.store.get(&path).await.map_err(|error| store.failed(&path, error))?.into_stream();
+    let raw = stream_file(&store.store, &file.meta).await.map_err(|error| store.failed(&path, error))?;
     let plain = file.compression.convert_stream(raw.map_err(DataFusionError::from).boxed());
     let shown = store.show(&path);
     let compressed = file.compression.is_compressed();

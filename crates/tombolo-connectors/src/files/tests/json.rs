@@ -94,3 +94,15 @@ async fn an_empty_file_is_an_error_and_projection_reads_part_of_the_line() {
     assert_eq!(lines(&run(&*connector, &table_of(description.clone(), vec![1])).await.unwrap()), ["NULL", "{c: 2}"]);
     assert_eq!(rows(&run(&*connector, &table_of(description, vec![])).await.unwrap()), 2);
 }
+
+#[tokio::test]
+async fn a_field_after_the_sample_is_never_lost_in_silence() {
+    let fixture = Fixture::new().with("infer_rows", "1");
+    fixture.write("t.json", "{\"a\": 1, \"b\": {\"c\": 2}}\n{\"a\": 3, \"b\": {\"d\": 4}}\n");
+    let connector = fixture.connect().await;
+    let description = connector.describe_table(&TableRef::new("main", "t")).await.unwrap();
+    let error = run(&*connector, &table_of(description.clone(), vec![0, 1])).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::SchemaChanged);
+    assert!(error.message().ends_with("line 2: the field `b.d` is not a column"), "{error}");
+    assert_eq!(lines(&run(&*connector, &table_of(description, vec![0])).await.unwrap()), ["1", "3"]);
+}
