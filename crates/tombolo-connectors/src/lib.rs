@@ -13,5 +13,6 @@ pub mod sqlite;
 ///
 /// `memory` is not among them: its tables are registered from Rust, with [`memory::MemoryFactory`].
 pub fn registry() -> Registry {
-    Registry::default().with(Arc::new(files::FilesFactory))
+    // A path that ends as database files do is asked of SQLite before the files, which would take any path.
+    Registry::default().with(Arc::new(sqlite::SqliteFactory)).with(Arc::new(files::FilesFactory))
 }
