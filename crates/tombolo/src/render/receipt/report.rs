@@ -1,0 +1,204 @@
+use tombolo_engine::check::{
+    ColumnReceipt, JoinReceipt, JoinSideReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
+};
+
+use crate::render::number;
+use crate::render::text::listing;
+
+/// What a receipt says, in words, before it is set for a medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The answer in one line: `12 rows in 182 ms`.
+    pub(crate) headline: String,
+    /// What a reader must not miss: a cap that was reached, an answer that was not read to its end.
+    pub(crate) warnings: Vec<String>,
+    /// The rest, under headings.
+    pub(crate) sections: Vec<Section>,
+}
+
+/// A heading and what stands under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// The heading.
+    pub(crate) title: &'static str,
+    /// What stands under it.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One thing of a section: its name, facts that align with those of the entries above and below, and lines under it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The name; may be empty.
+    pub(crate) name: String,
+    /// Short facts, each in its own column.
+    pub(crate) facts: Vec<String>,
+    /// What stands under it.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A line under an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A sentence.
+    Text(String),
+    /// A sentence that deserves a look.
+    Warning(String),
+    /// What a source was asked, in its own language.
+    Native(String),
+}
+
+impl Report {
+    /// Puts a receipt into words.
+    pub(crate) fn new(receipt: &Receipt) -> Self {
+        let sections = [
+            Section {
+                title: "What each source was asked",
+                entries: receipt.sub_queries.iter().map(sub_query).collect(),
+            },
+            Section { title: "How the rows met", entries: receipt.joins.iter().map(join).collect() },
+            Section { title: "Where the columns come from", entries: receipt.columns.iter().map(column).collect() },
+            Section { title: "Good to know", entries: receipt.notices.iter().map(|notice| sentence(notice)).collect() },
+        ];
+        Self {
+            headline: headline(receipt),
+            warnings: warnings(receipt),
+            sections: sections.into_iter().filter(|section| !section.entries.is_empty()).collect(),
+        }
+    }
+}
+
+impl Report {
+    /// How the rows met and what a reader should know, without the rest.
+    pub(crate) fn joins_and_notices(receipt: &Receipt) -> Vec<Entry> {
+        receipt.joins.iter().map(join).chain(receipt.notices.iter().map(|notice| sentence(notice))).collect()
+    }
+}
+
+fn headline(receipt: &Receipt) -> String {
+    let mut line = format!(
+        "{} in {}, of which {} to plan",
+        number::rows(receipt.rows),
+        number::milliseconds(receipt.elapsed_ms),
+        number::milliseconds(receipt.planning_ms)
+    );
+    if let Some(bytes) = receipt.peak_memory_bytes.filter(|bytes| *bytes > 0) {
+        line.push_str(&format!("; at most {} of memory", number::bytes(bytes)));
+    }
+    if receipt.spilled_bytes > 0 {
+        line.push_str(&format!("; {} went through temporary files", number::bytes(receipt.spilled_bytes)));
+    }
+    line
+}
+
+fn warnings(receipt: &Receipt) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(limit) = &receipt.limit {
+        if limit.reached {
+            warnings.push(format!("capped at {}: there are more", number::rows(limit.limit)));
+        }
+    }
+    // A cap that stopped the query is no failure; it has just been named.
+    if !receipt.complete && warnings.is_empty() {
+        warnings.push("not complete: the answer was not read to its end".to_owned());
+    }
+    warnings
+}
+
+fn sub_query(query: &SubQueryReceipt) -> Entry {
+    let mut facts = vec![listing(&query.tables)];
+    if query.outcome == SubQueryOutcome::NotRun {
+        facts.push("not run".to_owned());
+    } else {
+        facts.push(number::rows(query.rows));
+        facts.push(number::bytes(query.bytes));
+        facts.push(query.elapsed_ms.map(number::milliseconds).unwrap_or_default());
+        facts.push(query.read_at.map(|time| format!("at {} UTC", time.format("%H:%M:%S%.3f"))).unwrap_or_default());
+    }
+    let mut lines = vec![Line::Native(query.native.clone())];
+    match query.outcome {
+        SubQueryOutcome::Finished => {}
+        SubQueryOutcome::Stopped => lines.push(Line::Text("stopped early: no more rows were needed".to_owned())),
+        SubQueryOutcome::NotRun => lines.push(Line::Text("the rest of the plan had no use for it".to_owned())),
+        SubQueryOutcome::Failed => lines.push(Line::Warning("failed".to_owned())),
+    }
+    lines.extend(query.not_pushed.iter().map(|part| Line::Text(not_pushed(part))));
+    Entry { name: format!("{} ({})", query.source, query.kind), facts, lines }
+}
+
+/// What a source was not given and why: `filter lower(name) = 'x' stayed here: …`.
+pub(crate) fn not_pushed(part: &NotPushed) -> String {
+    let what = if part.part.is_empty() { part.operator.clone() } else { format!("{} {}", part.operator, part.part) };
+    if part.checked_again {
+        format!("{what} was checked again here: {}", part.reason)
+    } else {
+        format!("{what} stayed here: {}", part.reason)
+    }
+}
+
+fn join(join: &JoinReceipt) -> Entry {
+    let (left, right) = side_names(&join.left, &join.right);
+    let mut lines = vec![side(&join.left, &left, &right), side(&join.right, &right, &left)];
+    if let Some(fan_out) = join.fan_out {
+        lines.push(Line::Text(if (fan_out - 1.0).abs() < 0.005 {
+            format!("each row of {left} with a match met one row of {right}")
+        } else {
+            format!("each row of {left} with a match met {} rows of {right} on average", number::factor(fan_out))
+        }));
+    }
+    if !join.complete {
+        lines.push(Line::Warning("an input was not read to its end: the counts are of what was read".to_owned()));
+    }
+    Entry {
+        name: format!("{} join on {}", join.kind, join.condition),
+        facts: vec![number::rows(join.output_rows)],
+        lines,
+    }
+}
+
+/// How the rows of one side met the other.
+fn side(side: &JoinSideReceipt, name: &str, other: &str) -> Line {
+    let rows = number::rows(side.rows);
+    match (side.matched, side.unmatched()) {
+        _ if side.rows == 0 => Line::Warning(format!("{name} → {other}: no rows came from {name}")),
+        (Some(_), Some(0)) if side.rows == 1 => Line::Text(format!("{name} → {other}: the one row found a match")),
+        (Some(0), _) if side.rows == 1 => Line::Warning(format!("{name} → {other}: the one row found no match")),
+        (Some(_), Some(0)) => Line::Text(format!("{name} → {other}: all {rows} found a match")),
+        (Some(0), _) => Line::Warning(format!("{name} → {other}: none of {rows} found a match")),
+        (Some(matched), Some(unmatched)) => Line::Text(format!(
+            "{name} → {other}: {} of {rows} found a match; {} did not ({})",
+            number::count(matched),
+            number::count(unmatched),
+            number::percent(unmatched, side.rows)
+        )),
+        _ => Line::Text(format!("{name} → {other}: {rows} (this kind of join cannot count its matches)")),
+    }
+}
+
+/// The shortest names that tell the sides of a join apart: tables alone, or with their sources.
+fn side_names(left: &JoinSideReceipt, right: &JoinSideReceipt) -> (String, String) {
+    let short = |side: &JoinSideReceipt| -> Vec<String> {
+        side.tables.iter().map(|table| table.rsplit('.').next().unwrap_or(table).to_owned()).collect()
+    };
+    let (short_left, short_right) = (short(left), short(right));
+    let clash = short_left.iter().any(|name| short_right.contains(name));
+    let name = |short: Vec<String>, full: &[String], side: &str| match (full, clash) {
+        ([], _) => format!("the {side} side"),
+        (full, true) => full.join(" + "),
+        _ => short.join(" + "),
+    };
+    (name(short_left, &left.tables, "left"), name(short_right, &right.tables, "right"))
+}
+
+fn column(column: &ColumnReceipt) -> Entry {
+    let origins = column.origins.join(", ");
+    let fact = match (column.computed, origins.is_empty()) {
+        (_, true) => "computed".to_owned(),
+        (true, false) => format!("computed from {origins}"),
+        (false, false) => origins,
+    };
+    Entry { name: column.name.clone(), facts: vec![fact], lines: Vec::new() }
+}
+
+fn sentence(text: &str) -> Entry {
+    Entry { lines: vec![Line::Text(text.to_owned())], ..Entry::default() }
+}
