@@ -1,0 +1,84 @@
+/// One stop of the tour.
+pub(super) struct Step {
+    /// The question, as a person asks it.
+    pub(super) title: &'static str,
+    /// What to look at, before it is shown.
+    pub(super) before: &'static str,
+    /// What is done.
+    pub(super) kind: StepKind,
+    /// The statement.
+    pub(super) sql: &'static str,
+}
+
+/// What a stop shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepKind {
+    /// The answer, and in short how the rows met.
+    Query,
+    /// The answer and its whole receipt.
+    QueryWithReceipt,
+    /// The plan; nothing is read.
+    Explain,
+}
+
+/// The stops in order: each shows one more thing than the one before.
+pub(super) const STEPS: [Step; 4] = [
+    Step {
+        title: "Who orders most?",
+        before: "Customers are in a database, their orders in a JSON file. One statement joins the two.",
+        kind: StepKind::Query,
+        sql: "\
+SELECT c.name AS customer, count(*) AS orders, max(o.placed_at) AS last_order
+FROM shop.customers c
+JOIN files.orders o ON c.id = o.user_id
+GROUP BY c.id, c.name
+ORDER BY orders DESC, customer
+LIMIT 5",
+    },
+    Step {
+        title: "What sells best, and in which region?",
+        before: "Regions are in the database, categories in a CSV file, the items inside the orders, and only what was paid \
+                 counts: payments are Parquet files in a lake.",
+        kind: StepKind::Query,
+        sql: "\
+SELECT r.name AS region, p.category, sum(i.quantity) AS sold, round(sum(i.quantity * i.unit_price), 2) AS revenue
+FROM (
+  SELECT user_id, item['sku'] AS sku, item['quantity'] AS quantity, item['unit_price'] AS unit_price
+  FROM (SELECT order_id, user_id, unnest(items) AS item FROM files.orders)
+  WHERE order_id IN (SELECT order_id FROM lake.transactions WHERE status = 'captured')
+) i
+JOIN files.products p ON p.sku = i.sku
+JOIN shop.customers c ON c.id = i.user_id
+JOIN shop.regions r ON r.id = c.region_id
+GROUP BY r.name, p.category
+ORDER BY revenue DESC
+LIMIT 8",
+    },
+    Step {
+        title: "Can this answer be trusted?",
+        before: "Some payments name an order that is not there, and some orders were never paid. A full join keeps both, and \
+                 the receipt under the answer counts them. Every query has one: add --receipt.",
+        kind: StepKind::QueryWithReceipt,
+        sql: "\
+SELECT coalesce(o.status, '(no such order)') AS order_status, count(DISTINCT o.order_id) AS orders,
+       count(t.transaction_id) AS payments, sum(t.amount) AS amount
+FROM files.orders o
+FULL JOIN lake.transactions t ON t.order_id = o.order_id AND t.status = 'captured'
+GROUP BY order_status
+ORDER BY orders DESC",
+    },
+    Step {
+        title: "How is it done?",
+        before: "The plan, read from the bottom: each source is asked in its own language for the little that is needed; the \
+                 rest is done here. Nothing is read to show it.",
+        kind: StepKind::Explain,
+        sql: "\
+SELECT r.name AS region, count(*) AS orders
+FROM shop.customers c
+JOIN shop.regions r ON r.id = c.region_id
+JOIN files.orders o ON c.id = o.user_id
+WHERE c.signed_up >= '2024-01-01' AND o.status = 'shipped'
+GROUP BY r.name
+ORDER BY orders DESC",
+    },
+];
