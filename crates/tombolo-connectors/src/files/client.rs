@@ -236,13 +236,13 @@ fn split_glob(pattern: &str) -> (&str, &str) {
 
 fn s3(bucket: &str, config: &S3Config) -> Result<object_store::aws::AmazonS3> {
     let retry = RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() };
-    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_allow_http(config.allow_http);
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_client_options(client)
-        .with_retry(retry)
-        .with_allow_http(config.allow_http)
-        .with_skip_signature(config.anonymous);
+    let allow_http = config.allow_http || std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true");
+    let client = ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_allow_http(allow_http);
+    let mut builder =
+        AmazonS3Builder::from_env().with_bucket_name(bucket).with_client_options(client).with_retry(retry);
+    if config.anonymous {
+        builder = builder.with_skip_signature(true);
+    }
     if let Some(region) = &config.region {
         builder = builder.with_region(region);
     }

@@ -3,54 +3,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use tombolo_connector::{
-    Capabilities, ColumnDescription, Error, Result, RowCount, TableDescription, TableKind, TableRef,
-};
+use tombolo_connector::{RowCount, TableDescription, TableKind, TableRef};
 
-use super::capability;
-
-/// A source whose tables are batches in memory.
-#[derive(Debug)]
-pub struct MemoryConnector {
-    pub(super) capabilities: Capabilities,
-    tables: BTreeMap<TableRef, MemoryTable>,
-    /// The schemas in the order in which they were first named.
-    schemas: Vec<String>,
-}
-
-#[derive(Debug)]
-pub(super) struct MemoryTable {
-    pub(super) description: TableDescription,
-    pub(super) batches: Vec<RecordBatch>,
-}
+use super::client::{MemoryConnector, MemoryTable};
+use super::{capability, types};
 
 /// Collects the tables of a [`MemoryConnector`].
 #[derive(Debug, Default)]
 pub struct MemoryConnectorBuilder {
     tables: BTreeMap<TableRef, MemoryTable>,
     schemas: Vec<String>,
-}
-
-impl MemoryConnector {
-    /// Begins a source without tables.
-    pub fn builder() -> MemoryConnectorBuilder {
-        MemoryConnectorBuilder::default()
-    }
-
-    pub(super) fn table(&self, table: &TableRef) -> Result<&MemoryTable> {
-        self.tables.get(table).ok_or_else(|| {
-            let known: Vec<TableRef> = self.table_refs().cloned().collect();
-            Error::table_not_found(table, &known)
-        })
-    }
-
-    pub(super) fn table_refs(&self) -> impl Iterator<Item = &TableRef> {
-        self.tables.keys()
-    }
-
-    pub(super) fn schema_names(&self) -> Vec<String> {
-        self.schemas.clone()
-    }
 }
 
 impl MemoryConnectorBuilder {
@@ -71,10 +33,7 @@ impl MemoryConnectorBuilder {
         batches: Vec<RecordBatch>,
     ) -> Self {
         let table = TableRef::new(schema, table);
-        let described = columns
-            .fields()
-            .iter()
-            .map(|field| ColumnDescription::new(Arc::clone(field), field.data_type().to_string()));
+        let described = columns.fields().iter().map(|field| types::described(field));
         let mut description = TableDescription::new(table.clone(), TableKind::Table, described.collect());
         description.statistics.rows = RowCount::Exact(batches.iter().map(|batch| batch.num_rows() as u64).sum());
         description.statistics.bytes = Some(batches.iter().map(|batch| batch.get_array_memory_size() as u64).sum());

@@ -5,9 +5,11 @@
 
 mod capability;
 mod catalog;
+mod client;
 mod config;
 mod native;
 mod scan;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use tombolo_connector::{
     QueryContext, RemoteInfo, Result, Scan, ScanOffer, TableDescription, TableRef,
 };
 
-pub use catalog::{MemoryConnector, MemoryConnectorBuilder};
+pub use catalog::MemoryConnectorBuilder;
+pub use client::MemoryConnector;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     kind: "memory",

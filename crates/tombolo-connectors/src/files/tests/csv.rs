@@ -219,3 +219,64 @@ async fn a_file_that_vanishes_after_planning_is_an_error() {
     assert_eq!(error.code(), ErrorCode::SourceFailed);
     assert!(error.message().ends_with("t.csv` is no longer there"), "{error}");
 }
+
+#[test]
+fn a_double_keeps_every_digit_or_is_none() {
+    use super::super::format::text::{TypeGuess, convert};
+    use arrow::array::{AsArray, StringViewArray};
+    let double = |text: &str| {
+        let texts = StringViewArray::from(vec![text]);
+        convert(&texts, &DataType::Float64, None)
+            .map(|array| array.as_primitive::<arrow::datatypes::Float64Type>().value(0))
+    };
+    for (text, value) in [
+        ("0", 0.0),
+        ("-0", -0.0),
+        (".5", 0.5),
+        ("19.99", 19.99),
+        // As C and R print a tenth, with all the digits that a double has.
+        ("0.10000000000000001", 0.1),
+        ("0.1000000000000000055511151231257827", 0.1),
+        ("1.7976931348623157e308", f64::MAX),
+        ("1e-320", 1e-320),
+    ] {
+        assert_eq!(double(text).map(f64::to_bits), Ok(f64::to_bits(value)), "{text}");
+    }
+    for text in [
+        "9007199254740993.0",
+        "0.1234567890123456789",
+        "1e400",
+        "1e-400",
+        "1.",
+        "+1",
+        " 1",
+        "1 ",
+        "01.5",
+        "1_0",
+        "0x1",
+        "",
+    ] {
+        assert!(double(text).is_err(), "{text}");
+    }
+    let guess = |texts: &[&str]| {
+        let mut guess = TypeGuess::default();
+        texts.iter().for_each(|text| guess.see(text));
+        super::super::types::type_name(&guess.data_type())
+    };
+    for (texts, expected) in [
+        (&["1", "-9223372036854775808"][..], "bigint"),
+        (&["1", "9223372036854775808"], "text"),
+        (&["1", "1.5", "NaN", "-inf"], "double"),
+        (&["NaN"], "text"),
+        (&["true", "1"], "text"),
+        (&["2026-02-29"], "text"),
+        (&["2026-02-28", "2026-02-28 10:00"], "text"),
+        (&["2026-02-28 10:00:00.123456789"], "timestamp_ns"),
+        (&["2026-12-31 23:59:60"], "text"),
+        (&["2026-02-28 10:00:00+05", "2026-02-28T10:00:00.5Z"], "timestamptz"),
+        (&["2026-02-28 10:00:00", "2026-02-28T10:00:00Z"], "text"),
+        (&["1.50", "12345678901234567890.25"], "decimal(38,2)"),
+    ] {
+        assert_eq!(guess(texts), expected, "{texts:?}");
+    }
+}
