@@ -66,9 +66,9 @@ impl Interrupts {
 }
 
 impl Pending {
+    #[expect(clippy::disallowed_methods, reason = "the user asked twice, and what runs does not listen")]
     fn note(&self, code: u8) {
         if self.code.swap(code, Ordering::SeqCst) != 0 {
-            // The one before is not even noticed: whatever runs does not listen, and the user wants out.
             std::process::exit(code.into());
         }
         self.came.notify_waiters();

@@ -132,13 +132,13 @@ fn save(file: &Path, entry: &SourceEntry, app: &App) -> Result<()> {
 
 /// Tables with their row counts, as `connect` and `describe SOURCE` show them.
 pub(crate) fn write_tables(app: &App, tables: &[TableLine]) -> Result<()> {
-    let mut grid = Grid::new([
-        ("table", Align::Left),
-        ("kind", Align::Left),
-        ("rows", Align::Right),
-        ("columns", Align::Right),
-        ("", Align::Left),
-    ]);
+    let noted = tables.iter().any(|table| match &table.description {
+        Ok(description) => description.comment.is_some(),
+        Err(_) => true,
+    });
+    let (left, right) = (Align::Left, Align::Right);
+    let columns = [("table", left), ("kind", left), ("rows", right), ("columns", right), ("", left)];
+    let mut grid = Grid::new(columns.into_iter().take(if noted { 5 } else { 4 }));
     for table in tables {
         let [kind, rows, columns, note] = match &table.description {
             Ok(description) => [

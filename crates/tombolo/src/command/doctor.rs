@@ -164,7 +164,7 @@ fn state_folder() -> Check {
 
 fn temp_folder(config: &Config) -> Check {
     let path = config.federation.settings.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let limit = number::bytes(config.federation.settings.max_temp_bytes);
+    let limit = config.federation.text("max_temp_bytes");
     let mut check = folder_check("temporary files", &path, "`tombolo config set federation.temp_dir PATH` moves them.");
     check.message.push_str(&format!("; queries may take {limit}"));
     check
@@ -198,7 +198,7 @@ fn free_bytes(_path: &Path) -> Option<u64> {
 
 fn memory(config: &Config) -> Check {
     let limit = config.federation.settings.max_memory;
-    let shown = format!("max_memory is {}", number::bytes(limit));
+    let shown = format!("max_memory is {}", config.federation.text("max_memory"));
     match machine_memory() {
         // What operators reserve is not all that a process takes.
         Some(memory) if limit > memory / 10 * 8 => {

@@ -158,7 +158,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
         Self {
-            config: global.config.clone(),
+            config: global.config.clone().filter(|path| !path.as_os_str().is_empty()),
             registry: tombolo_connectors::registry(),
             stdout: global.color.apply(Terminal::stdout()),
             stderr: global.color.apply(Terminal::stderr()),

@@ -91,23 +91,23 @@ impl Bars {
             return;
         };
         for (index, sub_query) in monitor.progress().sub_queries.iter().enumerate() {
-            if self.bars.len() == index {
-                self.bars.push(self.drawn.add(ProgressBar::no_length()));
-            }
-            let bar = &self.bars[index];
             // An estimate may be too low; a bar that stands beyond its end says nothing.
             let length = sub_query.estimated_rows.filter(|rows| *rows >= sub_query.rows && *rows > 0);
-            match length {
-                Some(rows) => bar.set_length(rows),
-                None => bar.unset_length(),
-            }
             let template = match (sub_query.done, length) {
                 (true, _) => "  {prefix:.cyan}  done  {msg}",
                 (false, Some(_)) => "  {prefix:.cyan}  {bar:24}  {msg}",
                 (false, None) => "  {prefix:.cyan}  {spinner}  {msg}",
             };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
+            let Ok(style) = ProgressStyle::with_template(template) else { return };
+            if self.bars.len() == index {
+                // With its style from the first: a bar is drawn as soon as it is added.
+                self.bars.push(self.drawn.add(ProgressBar::no_length().with_style(style.clone())));
+            }
+            let bar = &self.bars[index];
+            bar.set_style(style);
+            match length {
+                Some(rows) => bar.set_length(rows),
+                None => bar.unset_length(),
             }
             bar.set_prefix(crate::render::text::escape(&format!(
                 "{}: {}",

@@ -141,9 +141,13 @@ fn format_argument() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
 }
 
-/// `12 rows in 34 ms`, and what was cut or written where.
+/// `12 rows in 34 ms`, and what was cut or written where. A table has said itself how many rows there are.
 pub(crate) fn summary(answered: &Answered, target: &Target) -> String {
-    let mut line = format!("{} in {}", number::rows(answered.receipt.rows), number::milliseconds(answered.elapsed_ms));
+    let took = number::milliseconds(answered.elapsed_ms);
+    let mut line = match target {
+        Target::Stdout(Format::Table) => format!("in {took}"),
+        _ => format!("{} in {took}", number::rows(answered.receipt.rows)),
+    };
     if let Some(limit) = answered.receipt.limit.as_ref().filter(|limit| limit.reached) {
         line.push_str(&format!(", cut at --limit {}", limit.limit));
     }

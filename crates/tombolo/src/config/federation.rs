@@ -106,6 +106,14 @@ impl Federation {
         Self::from_options(given)
     }
 
+    /// A key's value as a person wrote it, or its default.
+    pub(crate) fn text(&self, key: &str) -> String {
+        let default =
+            || FEDERATION.iter().find(|spec| spec.name == key).and_then(|spec| spec.default).map(str::to_owned);
+        let given = self.given.iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_string());
+        given.or_else(default).unwrap_or_default()
+    }
+
     /// The table of these options.
     pub(crate) fn from_options(given: Options) -> Result<Self> {
         let all = given.checked(FEDERATION)?;

@@ -33,7 +33,7 @@ pub(crate) fn config_page(registry: &Registry) -> String {
         let spec = factory.spec();
         let _ = write!(page, "\n### `kind = \"{}\"`: {}\n\n", spec.kind, spec.title);
         if !spec.urls.is_empty() {
-            let urls: Vec<String> = spec.urls.iter().map(|url| format!("`{url}`")).collect();
+            let urls: Vec<String> = spec.urls.iter().map(|url| code_or_words(url)).collect();
             let _ = write!(page, "`tombolo connect` takes {}.\n\n", urls.join(", "));
         }
         if spec.options.is_empty() {
@@ -89,6 +89,11 @@ fn table(page: &mut String, specs: &[OptionSpec]) {
         };
         let _ = writeln!(page, "| `{}` | {} | {default} | {} |", spec.name, spec.kind.describe(), one_line(spec.help));
     }
+}
+
+/// Most are written as they stand; some are described.
+fn code_or_words(url: &str) -> String {
+    if url.contains(' ') { url.to_owned() } else { format!("`{url}`") }
 }
 
 fn one_line(text: &str) -> String {

@@ -1,6 +1,6 @@
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::PathBuf;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -25,8 +25,7 @@ pub(crate) struct LastResultWriter {
     target: PathBuf,
     schema: SchemaRef,
     max_bytes: u64,
-    bytes: u64,
-    file: FileWriter<BufWriter<NamedTempFile>>,
+    file: FileWriter<Counted>,
     too_large: bool,
 }
 
@@ -36,7 +35,7 @@ impl LastResultWriter {
         let path = folder.create()?;
         remove_leftovers(path);
         let schema = plain_schema(schema);
-        Ok(Self { target: path.join(FILE), file: begin(path, &schema)?, schema, max_bytes, bytes: 0, too_large: false })
+        Ok(Self { target: path.join(FILE), file: begin(path, &schema)?, schema, max_bytes, too_large: false })
     }
 
     /// Adds rows; once there are too many, forgets them all.
@@ -45,14 +44,13 @@ impl LastResultWriter {
             return Ok(());
         }
         let batch = plain_batch(batch, &self.schema).or_error(ErrorCode::Internal, failed)?;
-        self.bytes += batch.get_array_memory_size() as u64;
-        if self.bytes > self.max_bytes {
+        self.file.write(&batch).map_err(io_error)?;
+        if self.file.get_ref().bytes > self.max_bytes {
             self.too_large = true;
             let folder = self.target.parent().unwrap_or(&self.target);
             self.file = begin(folder, &self.schema)?;
-            return Ok(());
         }
-        self.file.write(&batch).map_err(io_error)
+        Ok(())
     }
 
     /// Puts the result, with its receipt, in the place of the last one.
@@ -63,7 +61,7 @@ impl LastResultWriter {
             self.file.write_metadata(TOO_LARGE, self.max_bytes.to_string());
         }
         self.file.finish().map_err(io_error)?;
-        let buffer = self.file.into_inner().map_err(io_error)?;
+        let buffer = self.file.into_inner().map_err(io_error)?.inner;
         let file =
             buffer.into_inner().map_err(std::io::IntoInnerError::into_error).or_error(ErrorCode::FileFailed, failed)?;
         file.persist(&self.target).map_err(|error| error.error).or_error(ErrorCode::FileFailed, failed)?;
@@ -121,13 +119,31 @@ impl LastResult {
     }
 }
 
-fn begin(folder: &std::path::Path, schema: &SchemaRef) -> Result<FileWriter<BufWriter<NamedTempFile>>> {
+fn begin(folder: &Path, schema: &SchemaRef) -> Result<FileWriter<Counted>> {
     let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder).or_error(ErrorCode::FileFailed, failed)?;
-    FileWriter::try_new(BufWriter::new(file), schema).map_err(io_error)
+    FileWriter::try_new(Counted { inner: BufWriter::new(file), bytes: 0 }, schema).map_err(io_error)
+}
+
+/// Counts what is written: the bytes of a batch in memory say little, since slices share their buffers.
+struct Counted {
+    inner: BufWriter<NamedTempFile>,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// A process that was killed leaves its file; nobody writes to one for a day.
-fn remove_leftovers(folder: &std::path::Path) {
+fn remove_leftovers(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
