@@ -2,15 +2,14 @@
 //!
 //! Whatever takes more than one command by hand is here, so that a person and the CI machine do it in the same way.
 
-// A program for the terminal: standard output and standard error are what it is for.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-// And one without async: waiting is sleeping here.
+// A program without async: waiting is sleeping here.
 #![allow(clippy::disallowed_methods)]
 
 mod cargo;
 mod command;
 mod interrupt;
 mod names;
+mod output;
 mod servers;
 mod tidy;
 mod workspace;
@@ -20,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::command::Command;
+use crate::output::complain;
 
 #[derive(Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", about = "The project's own commands", disable_version_flag = true)]
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

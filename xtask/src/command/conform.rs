@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 
 use super::test::{self, Selection};
+use crate::output::say;
 use crate::{names, workspace};
 
 /// Run every test of one connector, on its real server where it has one
@@ -25,7 +26,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         let suggestion = names::suggestion(&args.name, connectors.iter().map(String::as_str));
         bail!("there is no connector called `{}`{suggestion}", args.name);
     }
-    println!("There is no shared conformance suite yet: these are the tests named after {}.", args.name);
+    say!("There is no shared conformance suite yet: these are the tests named after {}.", args.name);
     // The whole workspace, though few crates have such tests: cargo unites the features of the packages that it is given, so
     // another selection would build DataFusion a second time.
     test::run_selection(&Selection {

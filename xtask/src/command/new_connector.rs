@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
+use crate::output::say;
 use crate::workspace;
 
 /// Write the files of a new connector, each with what belongs in it
@@ -62,13 +63,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         bail!("the title stands in Rust strings, and `{title}` would break them");
     }
     write(&folder, name, &title)?;
-    println!("written to {}", folder.display());
-    println!("Next:");
-    println!(
+    say!("written to {}", folder.display());
+    say!("Next:");
+    say!(
         "  add `pub mod {name};` to crates/tombolo-connectors/src/lib.rs, and {}Factory to its registry",
         capitalised(name)
     );
-    println!("  begin with config.rs, client.rs and catalog.rs; CONTRIBUTING.md has the order of work");
+    say!("  begin with config.rs, client.rs and catalog.rs; CONTRIBUTING.md has the order of work");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::interrupt::Interrupt;
+use crate::output::{complain, say};
 use crate::servers::lifecycle::{self, Started};
 use crate::servers::{KINDS, ServerKind, kind, unavailable};
 
@@ -70,14 +71,14 @@ fn start(kinds: &[&'static dyn ServerKind]) -> Result<ExitCode> {
     for kind in kinds {
         match lifecycle::obtain(*kind).and_then(|binaries| lifecycle::start(*kind, binaries, &interrupt)) {
             Ok(Started::Now(server)) => {
-                println!("{}: started {} {} on port {}", kind.name(), kind.title(), server.version, server.port);
+                say!("{}: started {} {} on port {}", kind.name(), kind.title(), server.version, server.port);
             }
             Ok(Started::Before(server)) => {
-                println!("{}: {} {} runs already on port {}", kind.name(), kind.title(), server.version, server.port);
+                say!("{}: {} {} runs already on port {}", kind.name(), kind.title(), server.version, server.port);
             }
             // The others may still be of use.
             Err(error) => {
-                eprintln!("error: {}: {error:#}", kind.name());
+                complain!("error: {}: {error:#}", kind.name());
                 code = ExitCode::FAILURE;
             }
         }
@@ -92,10 +93,10 @@ fn stop(kinds: &[&'static dyn ServerKind]) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for kind in kinds {
         match lifecycle::stop(*kind) {
-            Ok(true) => println!("{}: stopped", kind.name()),
-            Ok(false) => println!("{}: was not running", kind.name()),
+            Ok(true) => say!("{}: stopped", kind.name()),
+            Ok(false) => say!("{}: was not running", kind.name()),
             Err(error) => {
-                eprintln!("error: {}: {error:#}", kind.name());
+                complain!("error: {}: {error:#}", kind.name());
                 code = ExitCode::FAILURE;
             }
         }
@@ -108,21 +109,15 @@ fn status(names: &Names) -> Result<ExitCode> {
         let name = kind.name();
         match (lifecycle::running(kind)?, kind.find()) {
             (Some(server), _) => {
-                println!(
-                    "{name}: {} {} on port {}, process {}",
-                    kind.title(),
-                    server.version,
-                    server.port,
-                    server.pid()
-                );
+                say!("{name}: {} {} on port {}, process {}", kind.title(), server.version, server.port, server.pid());
             }
-            (None, Some(binaries)) => println!("{name}: stopped ({} {})", kind.title(), kind.version(&binaries)?),
-            (None, None) => println!("{name}: {} is not installed", kind.title()),
+            (None, Some(binaries)) => say!("{name}: stopped ({} {})", kind.title(), kind.version(&binaries)?),
+            (None, None) => say!("{name}: {} is not installed", kind.title()),
         }
     }
     if names.names.is_empty() {
         for entry in unavailable::LIST {
-            println!("{}: cannot be had: {}", entry.name, entry.reason);
+            say!("{}: cannot be had: {}", entry.name, entry.reason);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -133,10 +128,10 @@ fn env(names: &Names) -> Result<ExitCode> {
     for kind in names.kinds()? {
         match lifecycle::running(kind)? {
             // Nothing in these URLs needs quoting for a shell, but quotes do no harm.
-            Some(server) => println!("export {}='{}'", kind.env_name(), server.url),
+            Some(server) => say!("export {}='{}'", kind.env_name(), server.url),
             None if names.names.is_empty() => {}
             None => {
-                eprintln!("error: {0} is not running; start it with: cargo xtask servers start {0}", kind.name());
+                complain!("error: {0} is not running; start it with: cargo xtask servers start {0}", kind.name());
                 code = ExitCode::FAILURE;
             }
         }

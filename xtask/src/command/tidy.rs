@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
+use crate::output::say;
 use crate::tidy::{self, Severity, Tree};
 use crate::workspace;
 
@@ -22,17 +23,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if args.list {
         for check in tidy::CHECKS {
-            println!("{:<12} {}", check.name, check.purpose);
+            say!("{:<12} {}", check.name, check.purpose);
         }
         return Ok(ExitCode::SUCCESS);
     }
     let tree = Tree::read(&workspace::root()?)?;
     let findings = tidy::check(&tree);
     for finding in &findings {
-        println!("{finding}");
+        say!("{finding}");
     }
     let failures = findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     let warnings = findings.len() - failures;
-    println!("tidy: {} files, {failures} failures, {warnings} warnings", tree.files().len());
+    say!("tidy: {} files, {failures} failures, {warnings} warnings", tree.files().len());
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::output::complain;
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
@@ -18,7 +19,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if !geteuid().is_root() {
         bail!("not installed; as root, run: {by_hand}");
     }
-    eprintln!("installing {} with apt-get …", packages.join(", "));
+    complain!("installing {} with apt-get …", packages.join(", "));
     let _no_services = NoServices::install(Path::new("/usr/sbin/policy-rc.d"))?;
     apt_get(["update", "-qq"])?;
     apt_get(["install", "-qq", "--yes", "--no-install-recommends"].into_iter().chain(packages.iter().copied()))
@@ -71,7 +72,7 @@ impl Drop for NoServices {
             }
         };
         if let Err(error) = restored {
-            eprintln!("warning: {} could not be put back as it was: {error}", self.path.display());
+            complain!("warning: {} could not be put back as it was: {error}", self.path.display());
         }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 
 use self::machine::Machine;
+use crate::output::say;
 use crate::{names, workspace};
 
 /// Measure the speed of the release build
@@ -48,13 +49,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
         let report = format!("{}\n{}{}", (bench.run)(args.runs)?, Machine::of_here(), commit());
-        println!("{report}");
+        say!("{report}");
         if args.save {
             let folder = workspace::root()?.join("benches/results");
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let path = folder.join(format!("{}.md", bench.name));
             fs::write(&path, report).with_context(|| format!("cannot write {}", path.display()))?;
-            println!("written to {}", path.display());
+            say!("written to {}", path.display());
         }
     }
     Ok(ExitCode::SUCCESS)

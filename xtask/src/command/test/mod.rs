@@ -12,6 +12,7 @@ use clap::Parser;
 
 use self::test_servers::TestServers;
 use crate::interrupt::Interrupt;
+use crate::output::say;
 
 /// Run all tests: start the servers they need, run them, stop the servers, sum up
 ///
@@ -67,14 +68,14 @@ pub(crate) fn run_selection(selection: &Selection) -> Result<ExitCode> {
     totals.failed += problems.len();
     totals.skipped += servers.skipped();
 
-    println!();
+    say!("");
     for line in servers.describe() {
-        println!("Server {line}");
+        say!("Server {line}");
     }
     for problem in &problems {
-        println!("Failed: {problem}");
+        say!("Failed: {problem}");
     }
-    println!("Time: {} s", begin.elapsed().as_secs());
-    println!("{totals}");
+    say!("Time: {} s", begin.elapsed().as_secs());
+    say!("{totals}");
     Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use super::Selection;
 use crate::interrupt::Interrupt;
 use crate::names;
+use crate::output::complain;
 use crate::servers::lifecycle::{self, Lease, Started};
 use crate::servers::{KINDS, ServerKind, unavailable};
 
@@ -131,7 +132,7 @@ impl TestServers {
         for lease in self.leases.drain(..) {
             let title = lease.title();
             if let Err(error) = lease.end() {
-                eprintln!("warning: {title} could not be stopped: {error:#}");
+                complain!("warning: {title} could not be stopped: {error:#}");
             }
         }
     }
