@@ -8,7 +8,7 @@ use tombolo_engine::{Engine, QueryOptions};
 use super::tour::{STEPS, Step, StepKind};
 use crate::render::{
     self, Buffer, Destination, Format, PlanFormat, Style, Summary, Terminal, number, text, write_explanation,
-    write_joins, write_receipt,
+    write_gaps, write_receipt,
 };
 
 /// Runs the tour over a shop that [`super::generate`] made, with an engine whose sources are the demo's.
@@ -48,13 +48,13 @@ async fn answer(engine: &Engine, step: &Step, terminal: Terminal, out: &mut (dyn
     }
     table.finish(&Summary::default())?;
     let receipt = query.receipt();
-    let took = format!("in {}", number::duration(begun.elapsed()));
+    let took = format!("answered in {}", number::duration(begun.elapsed()));
     out.write_all(&buffer.take()).map_err(not_written)?;
     writeln!(out, "{}\n", terminal.paint(Style::Dim, &took)).map_err(not_written)?;
     if step.kind == StepKind::QueryWithReceipt {
         write_receipt(&receipt, terminal, &mut *out)
     } else {
-        write_joins(&receipt, terminal, &mut *out)
+        write_gaps(&receipt, terminal, &mut *out)
     }
     .map_err(not_written)
 }

@@ -36,34 +36,36 @@ ORDER BY orders DESC, customer
 LIMIT 5",
     },
     Step {
-        title: "What sells best, and in which region?",
-        before: "Regions are in the database, categories in a CSV file, the items inside the orders, and only what was paid \
-                 counts: payments are Parquet files in a lake.",
+        title: "What earns most, and in which region?",
+        before: "Regions are in the database, categories in a CSV file, prices inside the orders; and only orders that were \
+                 paid count, which the data lake knows.",
         kind: StepKind::Query,
         sql: "\
-SELECT r.name AS region, p.category, sum(i.quantity) AS sold, round(sum(i.quantity * i.unit_price), 2) AS revenue
-FROM (
-  SELECT user_id, item['sku'] AS sku, item['quantity'] AS quantity, item['unit_price'] AS unit_price
-  FROM (SELECT order_id, user_id, unnest(items) AS item FROM files.orders)
-  WHERE order_id IN (SELECT order_id FROM lake.transactions WHERE status = 'captured')
-) i
-JOIN files.products p ON p.sku = i.sku
+WITH items AS (SELECT order_id, user_id, unnest(items) AS item FROM files.orders),
+     paid AS (SELECT order_id FROM lake.transactions WHERE status = 'captured')
+SELECT r.name AS region, p.category,
+       sum(i.item['quantity']) AS sold,
+       round(sum(i.item['quantity'] * i.item['unit_price']), 2) AS revenue
+FROM items i
+JOIN files.products p ON p.sku = i.item['sku']
 JOIN shop.customers c ON c.id = i.user_id
 JOIN shop.regions r ON r.id = c.region_id
+WHERE i.order_id IN (SELECT order_id FROM paid)
 GROUP BY r.name, p.category
 ORDER BY revenue DESC
 LIMIT 8",
     },
     Step {
-        title: "Can this answer be trusted?",
-        before: "Some payments name an order that is not there, and some orders were never paid. A full join keeps both, and \
-                 the receipt under the answer counts them. Every query has one: add --receipt.",
+        title: "Were all orders paid?",
+        before: "Orders and payments are kept apart, and do not quite agree. A full join keeps what has no match on either \
+                 side, and the receipt under the answer counts it. Any query prints its receipt with --receipt.",
         kind: StepKind::QueryWithReceipt,
         sql: "\
-SELECT coalesce(o.status, '(no such order)') AS order_status, count(DISTINCT o.order_id) AS orders,
-       count(t.transaction_id) AS payments, sum(t.amount) AS amount
+WITH paid AS (SELECT order_id, amount FROM lake.transactions WHERE status = 'captured')
+SELECT coalesce(o.status, '(no such order)') AS order_status,
+       count(o.order_id) AS orders, count(p.order_id) AS paid, sum(p.amount) AS amount
 FROM files.orders o
-FULL JOIN lake.transactions t ON t.order_id = o.order_id AND t.status = 'captured'
+FULL JOIN paid p ON p.order_id = o.order_id
 GROUP BY order_status
 ORDER BY orders DESC",
     },

@@ -29,7 +29,7 @@ pub(crate) use error::write_error;
 pub(crate) use explanation::{PlanFormat, write_explanation};
 pub(crate) use grid::{Align, Grid};
 pub(crate) use output_file::OutputFile;
-pub(crate) use receipt::{write_joins, write_receipt, write_receipt_json};
+pub(crate) use receipt::{write_gaps, write_receipt, write_receipt_json};
 pub(crate) use style::{Style, Terminal};
 pub(crate) use writer::{Destination, Format, ResultWriter, Summary, reader_is_gone, writer};
 

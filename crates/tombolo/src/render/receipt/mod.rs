@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use tombolo_engine::check::Receipt;
 
 pub(super) use report::{Line, Report};
-pub(crate) use text::{write_joins, write_receipt};
+pub(crate) use text::{write_gaps, write_receipt};
 
 /// Writes the receipt as JSON, its fields as they are, in readable lines.
 pub(crate) fn write_receipt_json(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {

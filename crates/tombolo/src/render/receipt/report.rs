@@ -67,11 +67,24 @@ impl Report {
     }
 }
 
-impl Report {
-    /// How the rows met and what a reader should know, without the rest.
-    pub(crate) fn joins_and_notices(receipt: &Receipt) -> Vec<Entry> {
-        receipt.joins.iter().map(join).chain(receipt.notices.iter().map(|notice| sentence(notice))).collect()
+/// Which rows found no match, and what else a reader should know, in sentences: the receipt in short.
+pub(crate) fn gaps(receipt: &Receipt) -> Vec<String> {
+    let mut gaps = warnings(receipt);
+    for join in &receipt.joins {
+        let (left, right) = side_names(&join.left, &join.right);
+        for (side, name, other) in [(&join.left, &left, &right), (&join.right, &right, &left)] {
+            let Some(unmatched) = side.unmatched().filter(|unmatched| *unmatched > 0) else { continue };
+            gaps.push(format!(
+                "{} of {} of {name} {} no match in {other} ({})",
+                number::count(unmatched),
+                number::rows(side.rows),
+                if unmatched == 1 { "has" } else { "have" },
+                number::percent(unmatched, side.rows)
+            ));
+        }
     }
+    gaps.extend(receipt.notices.iter().cloned());
+    gaps
 }
 
 fn headline(receipt: &Receipt) -> String {
@@ -121,7 +134,9 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
         SubQueryOutcome::NotRun => lines.push(Line::Text("the rest of the plan had no use for it".to_owned())),
         SubQueryOutcome::Failed => lines.push(Line::Warning("failed".to_owned())),
     }
-    lines.extend(query.not_pushed.iter().map(|part| Line::Text(not_pushed(part))));
+    // A join that ran here has a place of its own in the receipt.
+    let stayed = query.not_pushed.iter().filter(|part| part.operator != "join");
+    lines.extend(stayed.map(|part| Line::Text(not_pushed(part))));
     Entry { name: format!("{} ({})", query.source, query.kind), facts, lines }
 }
 
@@ -129,7 +144,8 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
 pub(crate) fn not_pushed(part: &NotPushed) -> String {
     let what = if part.part.is_empty() { part.operator.clone() } else { format!("{} {}", part.operator, part.part) };
     if part.checked_again {
-        format!("{what} was checked again here: {}", part.reason)
+        // The reason itself says what the source makes of it.
+        format!("{what}: {}", part.reason)
     } else {
         format!("{what} stayed here: {}", part.reason)
     }
@@ -183,10 +199,18 @@ fn side_names(left: &JoinSideReceipt, right: &JoinSideReceipt) -> (String, Strin
     let clash = short_left.iter().any(|name| short_right.contains(name));
     let name = |short: Vec<String>, full: &[String], side: &str| match (full, clash) {
         ([], _) => format!("the {side} side"),
-        (full, true) => full.join(" + "),
-        _ => short.join(" + "),
+        (full, true) => joined(full),
+        _ => joined(&short),
     };
     (name(short_left, &left.tables, "left"), name(short_right, &right.tables, "right"))
+}
+
+/// The tables of a side. A side that is itself a join of many is named by its first table.
+fn joined(tables: &[String]) -> String {
+    match tables {
+        [first, rest @ ..] if rest.len() > 1 => format!("{first} + {} more", rest.len()),
+        few => few.join(" + "),
+    }
 }
 
 fn column(column: &ColumnReceipt) -> Entry {

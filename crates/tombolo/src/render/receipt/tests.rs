@@ -76,6 +76,17 @@ fn joins_are_put_into_words() {
 }
 
 #[test]
+fn in_short_a_receipt_says_what_found_no_match() {
+    let mut out = Vec::new();
+    super::write_gaps(&receipt(), Terminal::PLAIN, &mut out).unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+    · 170 of 2,000 rows of customers have no match in orders (8.5%)
+    · 188 of 10,000 rows of orders have no match in customers (1.9%)
+    · o.user_id is text and c.id is a number: both were compared as text.
+    ");
+}
+
+#[test]
 fn an_empty_receipt_is_one_line() {
     let mut receipt = receipt();
     receipt.sub_queries.clear();

@@ -2,7 +2,7 @@ use std::io::{self, Write};
 
 use tombolo_engine::check::Receipt;
 
-use super::report::{Entry, Line, Report, Section};
+use super::report::{Entry, Line, Report, Section, gaps};
 use crate::render::style::{Style, Terminal};
 use crate::render::text::{escape, escape_lines, padding, width, wrap};
 
@@ -33,14 +33,10 @@ pub(crate) fn write_receipt(receipt: &Receipt, terminal: Terminal, out: &mut dyn
     Ok(())
 }
 
-/// Writes only how the rows of the sources met, and what a reader should know: the receipt in short.
-pub(crate) fn write_joins(receipt: &Receipt, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
-    for entry in Report::joins_and_notices(receipt) {
-        write_heading(out, &entry, &column_widths(std::slice::from_ref(&entry)), true, terminal)?;
-        let (indent, bullet) = if entry.name.is_empty() { (2, true) } else { (4, false) };
-        for line in &entry.lines {
-            write_line(out, line, indent, bullet, terminal)?;
-        }
+/// Writes only which rows found no match and what a reader should know: the receipt in short.
+pub(crate) fn write_gaps(receipt: &Receipt, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
+    for gap in gaps(receipt) {
+        write_line(out, &Line::Text(gap), 2, true, terminal)?;
     }
     Ok(())
 }
