@@ -104,7 +104,9 @@ impl<'d> Compiler<'d> {
     fn table(&mut self, table: &ScanTable, alias: Option<&str>) -> Block {
         let qualifier = table.schema.iter().find_map(|(qualifier, _)| qualifier.map(TableReference::table));
         let name = &table.table().table;
-        let alias = self.alias(alias.or(qualifier).unwrap_or(name));
+        // The optimizer's own names, such as `__correlated_sq_1`, tell a reader nothing.
+        let wanted = alias.or(qualifier).filter(|alias| !alias.starts_with("__")).unwrap_or(name);
+        let alias = self.alias(wanted);
         let mut text = self.dialect.table(table.table());
         if &alias != name {
             text = format!("{text} AS {}", self.dialect.identifier(&alias));

@@ -30,4 +30,4 @@ pub(crate) use value::is_text;
 pub use value::{Facts, Form, Level, Shipped, Value};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,5 @@
+mod catalog;
+mod differential;
+mod printing;
+mod reading;
+mod support;
