@@ -10,7 +10,7 @@ use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Re
 
 use crate::catalog::{Catalog, NamePart, Source, SourceConfig};
 use crate::check::{self, Explanation, Receipt};
-use crate::deliver::{Prepared, RunningQuery, Started};
+use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
 use crate::fuse::{JoinCountPlanner, count_joins};
@@ -154,7 +154,29 @@ impl Engine {
     /// # Errors
     /// Whatever planning finds, in Tombolo's codes.
     pub async fn query(&self, sql: &str, options: QueryOptions) -> Result<RunningQuery> {
-        RunningQuery::start(self.prepare(sql, &options).await?)
+        let prepared = self.prepare(sql, &options).await?;
+        let replan = self.replan(&prepared, options);
+        RunningQuery::start(prepared, replan)
+    }
+
+    /// A hash join cannot spill the side that it keeps; a sort-merge join can. So a plan with hash joins has a second one.
+    fn replan(&self, prepared: &Prepared, options: QueryOptions) -> Option<Replan> {
+        if !execute::has_hash_join(&prepared.plan) {
+            return None;
+        }
+        let (engine, sql) = (self.clone(), prepared.statement.clone());
+        let again = Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, hash_joins: false };
+        Some(Box::new(move || {
+            Box::pin(async move {
+                let mut prepared = engine.plan(&sql, &options, &again).await?;
+                prepared.notices.push(
+                    "a hash join did not fit into max_memory: the query ran again with sort-merge joins, which use temporary \
+                     files"
+                        .to_owned(),
+                );
+                Ok(prepared)
+            })
+        }))
     }
 
     /// Plans a query and tells the plan; with `analyze` runs it too, drops its rows, and gives the receipt.
@@ -168,6 +190,7 @@ impl Engine {
         options: QueryOptions,
     ) -> Result<(Explanation, Option<Receipt>)> {
         let prepared = self.prepare(sql, &options).await?;
+        let replan = self.replan(&prepared, options);
         let explanation = Explanation {
             statement: sql.to_owned(),
             analyzed: analyze,
@@ -179,26 +202,29 @@ impl Engine {
         if !analyze {
             return Ok((explanation, None));
         }
-        let mut running = RunningQuery::start(prepared)?;
+        let mut running = RunningQuery::start(prepared, replan)?;
         while running.next_batch().await?.is_some() {}
         let receipt = running.receipt();
-        let root = check::steps(running.plan(), true);
-        Ok((Explanation { root, elapsed_ms: Some(receipt.elapsed_ms), ..explanation }, Some(receipt)))
+        let root = check::steps(&running.plan(), true);
+        let notices = receipt.notices.clone();
+        let elapsed_ms = Some(receipt.elapsed_ms);
+        Ok((Explanation { root, elapsed_ms, notices, ..explanation }, Some(receipt)))
     }
 
     async fn prepare(&self, sql: &str, options: &QueryOptions) -> Result<Prepared> {
         let started = Started { at: Utc::now(), instant: Instant::now() };
         let time_limit = options.timeout.or(self.0.settings.max_query_time);
         let deadline = time_limit.and_then(|limit| started.instant.checked_add(limit));
+        let attempt = Attempt { id: uuid::Uuid::now_v7().to_string(), started, deadline, hash_joins: true };
         let planning = async {
-            match self.plan(sql, options, started, deadline).await {
+            match self.plan(sql, options, &attempt).await {
                 // A table changed since it was described: what is remembered of its source is dropped, and the plan made
                 // once more.
                 Err(error) if error.code() == ErrorCode::SchemaChanged => {
                     if let Some(source) = error.source_name() {
                         self.refresh(source).await?;
                     }
-                    self.plan(sql, options, started, deadline).await
+                    self.plan(sql, options, &attempt).await
                 }
                 other => other,
             }
@@ -212,17 +238,11 @@ impl Engine {
         }
     }
 
-    async fn plan(
-        &self,
-        sql: &str,
-        options: &QueryOptions,
-        started: Started,
-        deadline: Option<Instant>,
-    ) -> Result<Prepared> {
+    async fn plan(&self, sql: &str, options: &QueryOptions, attempt: &Attempt) -> Result<Prepared> {
         let Inner { catalog, settings, runtime } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
-        let session = plan::new_session(settings, Arc::clone(&runtime));
+        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.hash_joins);
 
         let statement = parse::parse_query(sql, &self.source_names())?;
         let logical = plan::logical_plan(statement, catalog, &session).await?;
@@ -234,7 +254,7 @@ impl Engine {
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
 
-        let id = uuid::Uuid::now_v7().to_string();
+        let Attempt { id, started, deadline, .. } = attempt.clone();
         let scans = Arc::new(SourceScanPlanner::new(QueryContext {
             query_id: id.clone(),
             user: options.user.clone(),
@@ -266,6 +286,15 @@ impl Engine {
             deadline,
         })
     }
+}
+
+/// One try to run a query.
+#[derive(Debug, Clone)]
+struct Attempt {
+    id: String,
+    started: Started,
+    deadline: Option<Instant>,
+    hash_joins: bool,
 }
 
 /// Puts a limit on the answer from outside the statement: one row more than is delivered, so that it is known whether there

@@ -2,5 +2,5 @@
 
 mod running;
 
-pub(crate) use running::{Prepared, Started};
+pub(crate) use running::{Prepared, Replan, Started};
 pub use running::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::check::{self, ColumnReceipt, LimitReceipt, Receipt, SubQueryOutcome};
@@ -40,10 +41,13 @@ pub(crate) struct Started {
     pub(crate) instant: Instant,
 }
 
+/// Plans a query once more in a way that needs less memory.
+pub(crate) type Replan = Box<dyn FnOnce() -> BoxFuture<'static, Result<Prepared>> + Send>;
+
 /// What readers of the receipt and of the progress share with the reader of the rows.
 #[derive(Debug)]
 struct Shared {
-    prepared: Prepared,
+    prepared: RwLock<Arc<Prepared>>,
     rows: AtomicU64,
     limit_reached: AtomicBool,
     complete: AtomicBool,
@@ -55,6 +59,7 @@ pub struct RunningQuery {
     shared: Arc<Shared>,
     stream: Option<SendableRecordBatchStream>,
     schema: SchemaRef,
+    replan: Option<Replan>,
 }
 
 /// Reads progress and receipt of a running query beside the one who reads its rows.
@@ -88,22 +93,23 @@ pub struct SubQueryProgress {
 }
 
 impl RunningQuery {
-    pub(crate) fn start(prepared: Prepared) -> Result<Self> {
-        let stream = execute_stream(Arc::clone(&prepared.plan), Arc::clone(&prepared.task)).map_err(from_datafusion)?;
+    /// Starts a query. `replan` serves once, when memory ran out before the first row was delivered.
+    pub(crate) fn start(prepared: Prepared, replan: Option<Replan>) -> Result<Self> {
+        let stream = prepared.execute()?;
         let schema = stream.schema();
         let shared = Arc::new(Shared {
-            prepared,
+            prepared: RwLock::new(Arc::new(prepared)),
             rows: AtomicU64::new(0),
             limit_reached: AtomicBool::new(false),
             complete: AtomicBool::new(false),
             elapsed_us: AtomicU64::new(0),
         });
-        Ok(Self { shared, stream: Some(stream), schema })
+        Ok(Self { shared, stream: Some(stream), schema, replan })
     }
 
     /// The query's id.
-    pub fn id(&self) -> &str {
-        &self.shared.prepared.id
+    pub fn id(&self) -> String {
+        self.shared.prepared().id.clone()
     }
 
     /// The columns of the answer.
@@ -119,7 +125,7 @@ impl RunningQuery {
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let Some(stream) = &mut self.stream else { return Ok(None) };
-            let next = match self.shared.prepared.deadline {
+            let next = match self.shared.prepared().deadline {
                 None => stream.next().await,
                 Some(deadline) => match tokio::time::timeout_at(deadline.into(), stream.next()).await {
                     Ok(next) => next,
@@ -138,8 +144,9 @@ impl RunningQuery {
                     }
                 }
                 Some(Err(error)) => {
+                    let error = from_datafusion(error);
                     self.end();
-                    return Err(from_datafusion(error));
+                    self.run_again(error).await?;
                 }
                 None => {
                     self.shared.complete.store(true, Ordering::Relaxed);
@@ -150,9 +157,24 @@ impl RunningQuery {
         }
     }
 
+    /// Starts over with less need of memory where that was what failed, and nothing was delivered yet.
+    async fn run_again(&mut self, error: Error) -> Result<()> {
+        let untouched = self.shared.rows.load(Ordering::Relaxed) == 0;
+        let Some(replan) = self.replan.take().filter(|_| error.code() == ErrorCode::OutOfMemory && untouched) else {
+            return Err(error);
+        };
+        tracing::info!(%error, "running the query again with sort-merge joins");
+        // What the second plan says is of less use than what went wrong first, unless it runs.
+        let prepared = replan().await.map_err(|_| error)?;
+        self.stream = Some(prepared.execute()?);
+        self.shared.elapsed_us.store(0, Ordering::Relaxed);
+        *self.shared.prepared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(prepared);
+        Ok(())
+    }
+
     /// Cuts a batch at the limit. One row more than the limit was asked for, so that it is known whether there are more.
     fn within_limit(&self, batch: RecordBatch) -> RecordBatch {
-        let Some(limit) = self.shared.prepared.limit else { return batch };
+        let Some(limit) = self.shared.prepared().limit else { return batch };
         let left = limit.saturating_sub(self.shared.rows.load(Ordering::Relaxed));
         if batch.num_rows() as u64 <= left {
             return batch;
@@ -163,7 +185,7 @@ impl RunningQuery {
 
     fn end(&mut self) {
         self.stream = None;
-        let elapsed = self.shared.prepared.started.instant.elapsed().as_micros();
+        let elapsed = self.shared.prepared().started.instant.elapsed().as_micros();
         self.shared.elapsed_us.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -182,8 +204,8 @@ impl RunningQuery {
         QueryMonitor(Arc::clone(&self.shared))
     }
 
-    pub(crate) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.shared.prepared.plan
+    pub(crate) fn plan(&self) -> Arc<dyn ExecutionPlan> {
+        Arc::clone(&self.shared.prepared().plan)
     }
 }
 
@@ -199,9 +221,20 @@ impl QueryMonitor {
     }
 }
 
+impl Prepared {
+    fn execute(&self) -> Result<SendableRecordBatchStream> {
+        execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)
+    }
+}
+
 impl Shared {
+    fn prepared(&self) -> Arc<Prepared> {
+        Arc::clone(&self.prepared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn timed_out(&self) -> Error {
-        let limit = self.prepared.deadline.map(|deadline| deadline - self.prepared.started.instant).unwrap_or_default();
+        let prepared = self.prepared();
+        let limit = prepared.deadline.map(|deadline| deadline - prepared.started.instant).unwrap_or_default();
         let waiting: Vec<String> = self
             .progress()
             .sub_queries
@@ -217,13 +250,13 @@ impl Shared {
 
     fn elapsed_ms(&self) -> f64 {
         match self.elapsed_us.load(Ordering::Relaxed) {
-            0 => self.prepared.started.instant.elapsed().as_secs_f64() * 1e3,
+            0 => self.prepared().started.instant.elapsed().as_secs_f64() * 1e3,
             microseconds => microseconds as f64 / 1e3,
         }
     }
 
     fn receipt(&self) -> Receipt {
-        let prepared = &self.prepared;
+        let prepared = self.prepared();
         Receipt {
             query_id: prepared.id.clone(),
             statement: prepared.statement.clone(),
@@ -257,6 +290,6 @@ impl Shared {
                 done: matches!(receipt.outcome, SubQueryOutcome::Finished | SubQueryOutcome::Failed),
             }
         };
-        QueryProgress { sub_queries: self.prepared.scans.iter().map(sub_query).collect() }
+        QueryProgress { sub_queries: self.prepared().scans.iter().map(sub_query).collect() }
     }
 }

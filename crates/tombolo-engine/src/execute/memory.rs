@@ -8,6 +8,8 @@ use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, TrackConsumersPool,
 };
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::HashJoinExec;
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 
 use crate::error::from_datafusion;
@@ -38,6 +40,11 @@ pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(from_datafusion)
+}
+
+/// Whether a plan has a join that cannot spill but could be done by one that can.
+pub fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    (plan.as_ref() as &dyn std::any::Any).is::<HashJoinExec>() || plan.children().into_iter().any(has_hash_join)
 }
 
 /// One query's view of the shared memory pool, which remembers the most that the query had reserved at once.

@@ -6,6 +6,6 @@ mod planner;
 mod scan_exec;
 
 pub use counters::{ScanCounters, ScanSnapshot};
-pub use memory::{PeakPool, runtime};
+pub use memory::{PeakPool, has_hash_join, runtime};
 pub use planner::SourceScanPlanner;
 pub use scan_exec::SourceScanExec;

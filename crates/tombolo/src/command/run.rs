@@ -69,7 +69,7 @@ impl Runner<'_> {
         progress: &Progress,
     ) -> Result<Receipt> {
         let mut query = self.engine.query(sql, options).await?;
-        record.entry.id = query.id().to_owned();
+        record.entry.id = query.id();
         progress.watch(query.monitor());
         let mut delivery = Delivery::begin(self, target, &query, progress)?;
         let mut kept = self.begin_keeping(&query);
