@@ -1,0 +1,182 @@
+//! Whether two answers are the same.
+//!
+//! The same columns in the same order, with the same names and types; the same rows, as often. Where the statement has an
+//! ORDER BY, the columns that it sorts by come in the same order too; rows that are equal in them may come in any. Text is
+//! the same whether its Arrow type is plain, large or a view, and dictionaries are the same as their values. Numbers with
+//! fractions in binary may differ by [`Rules::float_bound`].
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::sql::sqlparser::ast::{Expr, OrderByKind, SetExpr, Statement};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// What counts as the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// By how much floats may differ, relative to the larger one: sums depend on the order of their rows.
+    pub float_bound: f64,
+    /// Whether integers of different widths are the same. A store such as SQLite has only one width.
+    pub any_integer_width: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { float_bound: 1e-9, any_integer_width: false }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Cell {
+    Null,
+    Float(f64),
+    Other(String),
+}
+
+/// Compares an answer with the one that is wanted.
+///
+/// # Errors
+/// The first difference, as text.
+pub fn same(
+    statement: &str,
+    (schema, batches): (&Schema, &[RecordBatch]),
+    (wanted_schema, wanted_batches): (&Schema, &[RecordBatch]),
+    rules: Rules,
+) -> Result<(), String> {
+    same_columns(schema, wanted_schema, rules)?;
+    let (given, wanted) = (cells(batches), cells(wanted_batches));
+    if given.len() != wanted.len() {
+        return Err(format!("{} rows in place of {}", given.len(), wanted.len()));
+    }
+    for column in sorted_columns(statement, wanted_schema) {
+        for (row, (given, wanted)) in given.iter().zip(&wanted).enumerate() {
+            if !given[column].is(&wanted[column], rules) {
+                let name = wanted_schema.field(column).name();
+                return Err(format!("row {row} has {name} {} in place of {}", given[column], wanted[column]));
+            }
+        }
+    }
+    for (given, wanted) in sorted(given).iter().zip(&sorted(wanted)) {
+        if !given.iter().zip(wanted).all(|(given, wanted)| given.is(wanted, rules)) {
+            return Err(format!("the row {} is not {}", text(given), text(wanted)));
+        }
+    }
+    Ok(())
+}
+
+fn same_columns(schema: &Schema, wanted: &Schema, rules: Rules) -> Result<(), String> {
+    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    if names(schema) != names(wanted) {
+        return Err(format!("the columns are {:?} in place of {:?}", names(schema), names(wanted)));
+    }
+    for (field, wanted) in schema.fields().iter().zip(wanted.fields()) {
+        let (given, wanted) = (plain(field.data_type(), rules), plain(wanted.data_type(), rules));
+        if given != wanted {
+            return Err(format!("column {} is {given} in place of {wanted}", field.name()));
+        }
+    }
+    Ok(())
+}
+
+/// A type without what does not count.
+fn plain(data_type: &DataType, rules: Rules) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain(values, rules),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        integer if rules.any_integer_width && integer.is_integer() => DataType::Int64,
+        other => other.clone(),
+    }
+}
+
+fn cells(batches: &[RecordBatch]) -> Vec<Vec<Cell>> {
+    let mut rows = Vec::new();
+    let options = FormatOptions::default();
+    for batch in batches {
+        let first = rows.len();
+        rows.resize_with(first + batch.num_rows(), Vec::new);
+        for array in batch.columns() {
+            let floats = array.data_type().is_floating().then(|| cast(array, &DataType::Float64).unwrap());
+            let formatter = ArrayFormatter::try_new(array, &options).unwrap();
+            for row in 0..array.len() {
+                rows[first + row].push(match &floats {
+                    _ if array.is_null(row) => Cell::Null,
+                    Some(floats) => Cell::Float(floats.as_primitive::<Float64Type>().value(row)),
+                    None => Cell::Other(formatter.value(row).to_string()),
+                });
+            }
+        }
+    }
+    rows
+}
+
+/// Rows in an order that depends on the floats last, so that small differences in them do not part equal rows.
+fn sorted(mut rows: Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
+    let by = |a: &[Cell], b: &[Cell], floats: bool| {
+        let mut pairs = a.iter().zip(b).map(|(a, b)| a.order(b, floats));
+        pairs.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    rows.sort_by(|a, b| by(a, b, false).then_with(|| by(a, b, true)));
+    rows
+}
+
+impl Cell {
+    fn is(&self, other: &Self, rules: Rules) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Float(a), Self::Float(b)) => {
+                a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= rules.float_bound * a.abs().max(b.abs())
+            }
+            (Self::Other(a), Self::Other(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn order(&self, other: &Self, floats: bool) -> Ordering {
+        match (self, other) {
+            (Self::Float(a), Self::Float(b)) if floats => a.total_cmp(b),
+            (Self::Other(a), Self::Other(b)) => a.cmp(b),
+            (Self::Null, Self::Float(_) | Self::Other(_)) => Ordering::Less,
+            (Self::Float(_) | Self::Other(_), Self::Null) => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Other(value) => f.write_str(value),
+        }
+    }
+}
+
+fn text(row: &[Cell]) -> String {
+    let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
+    format!("({})", cells.join(", "))
+}
+
+/// The output columns that the statement's own ORDER BY names. A key that is not one of them by name says nothing that could
+/// be seen in the answer.
+fn sorted_columns(statement: &str, schema: &Schema) -> Vec<usize> {
+    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, statement) else { return Vec::new() };
+    let Some(Statement::Query(query)) = statements.first() else { return Vec::new() };
+    let Some(order) = &query.order_by else { return Vec::new() };
+    let OrderByKind::Expressions(keys) = &order.kind else { return (0..schema.fields().len()).collect() };
+    let position = |expr: &Expr| match expr {
+        Expr::Identifier(name) => schema.index_of(&name.value).ok(),
+        Expr::CompoundIdentifier(names) => schema.index_of(&names.last()?.value).ok(),
+        Expr::Value(value) => value.to_string().parse::<usize>().ok()?.checked_sub(1),
+        _ => None,
+    };
+    // What follows a key that cannot be seen is only sorted among rows that are equal in that one.
+    let seen = keys.iter().map_while(|key| position(&key.expr)).collect();
+    if matches!(query.body.as_ref(), SetExpr::Values(_)) { Vec::new() } else { seen }
+}
