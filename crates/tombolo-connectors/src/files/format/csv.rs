@@ -99,7 +99,7 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
                 }
             }
         }
-        sample.add(rows.rows, rows.consumed, ended);
+        sample.add(rows.rows, rows.consumed, ended || rows.consumed >= plain_size(file));
     }
     let fields = names.iter().map(|name| {
         let declared = config.types.of(&table.name, name).cloned();
@@ -143,6 +143,11 @@ async fn union_of_headers(store: &FileStore, config: &FilesConfig, table: &Table
         }
     }
     Ok(union)
+}
+
+/// The bytes of a file as they are decoded, where its size says them.
+pub(in crate::files) fn plain_size(file: &DataFile) -> u64 {
+    if file.compression.is_compressed() { u64::MAX } else { file.meta.size }
 }
 
 /// How much of a table was looked at.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tombolo_connector::{Error, ErrorCode, Result};
 
-use super::csv::Sample;
+use super::csv::{Sample, plain_size};
 use super::rows::{self, ByteStream, TextDecoder, TextRows};
 use super::text::TypeGuess;
 use crate::files::catalog::{DataFile, Found, TableFiles, is_text};
@@ -115,7 +115,7 @@ pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, 
             rows += usize::from(!line.trim_ascii().is_empty());
         }
         names.push(shown);
-        sample.add(rows, lines.consumed, ended);
+        sample.add(rows, lines.consumed, ended || lines.consumed >= plain_size(file));
     }
     let fields = shape.object.map(|(_, fields)| fields).unwrap_or_default();
     if fields.is_empty() {

@@ -220,6 +220,20 @@ async fn a_file_that_vanishes_after_planning_is_an_error() {
     assert!(error.message().ends_with("t.csv` is no longer there"), "{error}");
 }
 
+#[tokio::test]
+async fn rows_are_counted_when_the_sample_ends_with_the_file() {
+    let fixture = Fixture::new().with("infer_rows", "2");
+    fixture
+        .write("two.csv", "a\n1\n2\n")
+        .write("three.csv", "a\n1\n2\n3\n")
+        .write("two.json", "{\"a\":1}\n{\"a\":2}\n");
+    for (name, rows) in
+        [("two.csv", RowCount::Exact(2)), ("three", RowCount::Estimated(2)), ("two.json", RowCount::Exact(2))]
+    {
+        assert_eq!(fixture.describe(name).await.unwrap().statistics.rows, rows, "{name}");
+    }
+}
+
 #[test]
 fn a_double_keeps_every_digit_or_is_none() {
     use super::super::format::text::{TypeGuess, convert};

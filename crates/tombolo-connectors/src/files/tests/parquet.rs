@@ -235,3 +235,45 @@ async fn a_file_that_is_replaced_by_another_of_its_size_is_not_read() {
     assert!(error.message().ends_with("t.parquet` was changed while it was in use"), "{error:?}");
     assert_eq!(lines(&run(&*connector, &scan).await.unwrap())[0], "1000");
 }
+
+#[tokio::test]
+async fn a_join_prunes_row_groups_at_run_time() {
+    use datafusion::common::{JoinType, NullEquality};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_expr::expressions::col;
+    use datafusion::physical_optimizer::PhysicalOptimizerRule;
+    use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
+    use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+
+    let fixture = Fixture::new();
+    let properties =
+        WriterProperties::builder().set_max_row_group_row_count(Some(1000)).set_data_page_row_count_limit(100).build();
+    fixture.parquet_with("t.parquet", vec![("id", ids(0..10_000)), ("name", names(0..10_000))], properties);
+    let connector = fixture.connect().await;
+    let scan = table(&*connector, "t").await.unwrap();
+    let context = QueryContext { target_partitions: 1, ..context() };
+    let planned = connector.plan_scan(&scan, &context).await.unwrap();
+    let ScanInput::Plan(probe) = planned.input else { panic!("Parquet is read by a plan") };
+    let keys = RecordBatch::try_from_iter([("key", ids(4205..4208))]).unwrap();
+    let build = MemorySourceConfig::try_new_exec(&[vec![keys.clone()]], keys.schema(), None).unwrap();
+    let on = vec![(col("key", &build.schema()).unwrap(), col("id", &probe.schema()).unwrap())];
+    let join = HashJoinExec::try_new(
+        build,
+        probe,
+        on,
+        None,
+        &JoinType::Inner,
+        None,
+        PartitionMode::CollectLeft,
+        NullEquality::NullEqualsNothing,
+        false,
+    );
+    let plan =
+        FilterPushdown::new_post_optimization().optimize(Arc::new(join.unwrap()), context.session.options()).unwrap();
+    let task = TaskContext::default().with_runtime(Arc::clone(&context.runtime));
+    let task = Arc::new(task.with_session_config(context.session.clone()));
+    let joined = datafusion::physical_plan::collect(Arc::clone(&plan), task).await.unwrap();
+    assert_eq!(rows(&joined), 3);
+    let probe = plan.children()[1];
+    assert_eq!(pruned(probe, "row_groups_pruned_statistics"), 9);
+}
