@@ -179,3 +179,13 @@ fn formats_are_found_by_name_and_extension() {
     assert_eq!(Format::of_extension("CSV"), Some(Format::Csv));
     assert_eq!(Format::of_extension("exe"), None);
 }
+
+#[test]
+fn a_terminal_is_not_steered_in_any_format() {
+    let terminal = Terminal { interactive: true, width: Some(80), colors: false };
+    for format in TEXT_FORMATS {
+        let bytes = bytes_of(format, Destination::Stdout(terminal), &texts().schema(), &[texts()]);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{format}");
+    }
+}

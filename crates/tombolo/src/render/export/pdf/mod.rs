@@ -42,7 +42,7 @@ pub(super) fn write(
     schema: &SchemaRef,
     receipt: &Receipt,
 ) -> Result<()> {
-    let table = Table::read(batches, schema)?;
+    let mut table = Table::read(batches, schema)?;
     let mut sheets = table.sheets()?;
     let report = Report::new(receipt);
     write_head(&mut sheets, receipt, &report);

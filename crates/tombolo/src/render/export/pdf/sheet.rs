@@ -60,11 +60,6 @@ impl Sheets {
         self.page_width - 2.0 * MARGIN
     }
 
-    /// The height that a fresh page has for content.
-    pub(super) fn height(&self) -> f32 {
-        self.page_height - 2.0 * MARGIN - FOOT
-    }
-
     pub(super) fn new_page(&mut self) {
         self.pages.push(Content::new());
         self.top = self.page_height - MARGIN;

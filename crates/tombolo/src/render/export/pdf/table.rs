@@ -13,6 +13,10 @@ pub(super) const MOST_ROWS: usize = 50_000;
 /// Characters of one value.
 const MOST_CHARACTERS: usize = 2_000;
 
+/// Lines of one row, and of the header; together they fit on a page.
+const ROW_LINES: usize = 24;
+const HEADER_LINES: usize = 8;
+
 const HEADER: Look = Look { size: 8.0, bold: true, gray: 0.0 };
 const CELL: Look = Look { size: 8.0, bold: false, gray: 0.0 };
 const NULL: Look = Look { size: 8.0, bold: false, gray: 0.55 };
@@ -137,8 +141,9 @@ impl Table {
         bands
     }
 
-    pub(super) fn write(&self, sheets: &mut Sheets) {
+    pub(super) fn write(&mut self, sheets: &mut Sheets) {
         let bands = self.bands(sheets);
+        let rows = std::mem::take(&mut self.rows);
         for (index, band) in bands.iter().enumerate() {
             if index > 0 {
                 sheets.new_page();
@@ -148,79 +153,74 @@ impl Table {
                 sheets.paragraph(0.0, &text, NULL);
             }
             self.write_header(sheets, band);
-            for row in &self.rows {
+            for row in &rows {
                 self.write_row(sheets, band, row);
             }
-            if self.rows.is_empty() {
+            if rows.is_empty() {
                 sheets.skip(4.0);
                 sheets.paragraph(0.0, "no rows", NULL);
             }
         }
     }
 
-    fn write_header(&self, sheets: &mut Sheets, band: &Band) {
-        let cells: Vec<(Option<&str>, Look)> = band
-            .0
-            .iter()
-            .map(|(column, _)| (self.columns.get(*column).map(|column| column.name.as_str()), HEADER))
-            .collect();
-        let lines = self.lay_out(sheets, band, &cells);
-        self.write_lines(sheets, band, &lines, 0, usize::MAX);
+    fn write_header(&mut self, sheets: &mut Sheets, band: &Band) {
+        let names: Vec<String> =
+            band.0.iter().filter_map(|(column, _)| Some(self.columns.get(*column)?.name.clone())).collect();
+        let cells = names.iter().map(|name| (name.as_str(), HEADER)).collect::<Vec<_>>();
+        let lines = self.lay_out(sheets, band, &cells, HEADER_LINES);
+        self.write_lines(sheets, band, &lines);
         sheets.rule(0.0, band.width(), 0.3);
         sheets.skip(1.0);
     }
 
-    /// A row stays on one page if a page can hold it; a taller one goes on where the page ends.
-    fn write_row(&self, sheets: &mut Sheets, band: &Band, row: &[Option<String>]) {
-        let cells: Vec<(Option<&str>, Look)> = band
+    fn write_row(&mut self, sheets: &mut Sheets, band: &Band, row: &[Option<String>]) {
+        let cells: Vec<(&str, Look)> = band
             .0
             .iter()
             .map(|(column, _)| match row.get(*column) {
-                Some(Some(value)) => (Some(value.as_str()), CELL),
-                _ => (Some("NULL"), NULL),
+                Some(Some(value)) => (value.as_str(), CELL),
+                _ => ("NULL", NULL),
             })
             .collect();
-        let lines = self.lay_out(sheets, band, &cells);
+        let lines = self.lay_out(sheets, band, &cells, ROW_LINES);
         let count = lines.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
-        let height = |lines: usize| lines as f32 * CELL.leading() + 2.0 * PADDING;
-        let fresh = sheets.height() - height(3);
-        if !sheets.has_room(height(count)) {
-            self.turn_page(sheets, band);
+        if !sheets.has_room(count as f32 * CELL.leading() + 2.0 * PADDING) {
+            sheets.new_page();
+            self.write_header(sheets, band);
         }
-        let at_once = if height(count) <= fresh { count } else { (fresh / CELL.leading()) as usize };
-        let mut from = 0;
-        while from < count {
-            if from > 0 {
-                self.turn_page(sheets, band);
-            }
-            self.write_lines(sheets, band, &lines, from, at_once);
-            from += at_once.max(1);
-        }
+        self.write_lines(sheets, band, &lines);
         sheets.rule(0.0, band.width(), 0.85);
     }
 
-    fn turn_page(&self, sheets: &mut Sheets, band: &Band) {
-        sheets.new_page();
-        self.write_header(sheets, band);
+    fn lay_out(
+        &mut self,
+        sheets: &mut Sheets,
+        band: &Band,
+        cells: &[(&str, Look)],
+        most_lines: usize,
+    ) -> Vec<(Vec<String>, Look)> {
+        let mut laid_out = Vec::with_capacity(cells.len());
+        for ((text, look), (_, width)) in cells.iter().zip(&band.0) {
+            let mut lines = wrap(&mut sheets.font, text, *width, look.size);
+            if lines.len() > most_lines {
+                lines.truncate(most_lines);
+                if let Some(last) = lines.last_mut() {
+                    // What was cut when it was read has been counted.
+                    self.cut_values += u64::from(!text.ends_with('…'));
+                    *last = "…".to_owned();
+                }
+            }
+            laid_out.push((lines, *look));
+        }
+        laid_out
     }
 
-    fn lay_out(&self, sheets: &mut Sheets, band: &Band, cells: &[(Option<&str>, Look)]) -> Vec<(Vec<String>, Look)> {
-        cells
-            .iter()
-            .zip(&band.0)
-            .map(|((text, look), (_, width))| {
-                (wrap(&mut sheets.font, text.unwrap_or_default(), *width, look.size), *look)
-            })
-            .collect()
-    }
-
-    fn write_lines(&self, sheets: &mut Sheets, band: &Band, cells: &[(Vec<String>, Look)], from: usize, most: usize) {
+    fn write_lines(&self, sheets: &mut Sheets, band: &Band, cells: &[(Vec<String>, Look)]) {
         let mut x = 0.0;
         let mut tallest = 0;
         for ((lines, look), (column, width)) in cells.iter().zip(&band.0) {
-            let shown = lines.iter().skip(from).take(most);
-            tallest = tallest.max(shown.len());
-            for (index, line) in shown.enumerate() {
+            tallest = tallest.max(lines.len());
+            for (index, line) in lines.iter().enumerate() {
                 let right = self.columns.get(*column).is_some_and(|column| column.is_number);
                 let indent = if right { (width - sheets.font.width(line, look.size)).max(0.0) } else { 0.0 };
                 sheets.text(x + indent, PADDING + index as f32 * look.leading(), line, *look);
