@@ -178,9 +178,10 @@ fn set(app: &App, key: &str, value: &str) -> Result<()> {
         KeyPath::Source { .. } => {}
     }
     if spec.kind == OptionKind::Path {
-        let folder =
-            file.parent().map_or_else(|| working_folder(), |folder| working_folder().map(|work| work.join(folder)))?;
-        checked = OptionValue::Text(written_path(value, &working_folder()?, &folder));
+        let working = working_folder()?;
+        let absolute = working.join(&file);
+        let folder = absolute.parent().unwrap_or(&working);
+        checked = OptionValue::Text(written_path(value, &working, folder));
     }
     if spec.kind == OptionKind::Secret {
         editor.mark_secret();
@@ -224,4 +225,16 @@ fn spec_of(app: &App, path: &KeyPath, editor: &ConfigEditor) -> Result<&'static 
         KeyPath::Federation(_) => None,
     };
     path.spec(&app.registry, kind.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_masked() {
+        let spec = OptionSpec { name: "password", kind: OptionKind::Secret, default: None, required: false, help: "" };
+        let given = OptionValue::Text("hunter2".to_owned());
+        assert_eq!(setting("sources.x", &spec, Some(("password", &given))).value.as_deref(), Some(MASK));
+    }
 }

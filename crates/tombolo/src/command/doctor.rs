@@ -205,7 +205,7 @@ fn memory(config: &Config) -> Check {
             Check::new("memory", State::Warning, format!("{shown}, and the machine has {}", number::bytes(memory)))
                 .hint(format!(
                     "`tombolo config set federation.max_memory {}MB` leaves room for the rest.",
-                    memory / 2 >> 20
+                    (memory / 2) >> 20
                 ))
         }
         Some(memory) => Check::new("memory", State::Ok, format!("{shown} of the machine's {}", number::bytes(memory))),
