@@ -73,7 +73,11 @@ impl Compiler<'_> {
         let arguments = if counts_rows {
             Vec::new()
         } else {
-            params.args.iter().map(|argument| self.printer().expression(argument, scope)).collect::<Shipped<Vec<_>>>()?
+            params
+                .args
+                .iter()
+                .map(|argument| self.printer().expression(argument, scope))
+                .collect::<Shipped<Vec<_>>>()?
         };
         let call = AggregateCall { name: func.name(), arguments, distinct: params.distinct, filter, data_type };
         match (call.name, call.arguments.as_slice()) {

@@ -115,9 +115,7 @@ impl<'d> Compiler<'d> {
             .columns
             .iter()
             .filter_map(|index| Some((*index, table.description.columns.get(*index)?)))
-            .map(|(index, column)| {
-                self.column(&alias, column.field.name(), self.dialect.column(table, index))
-            })
+            .map(|(index, column)| self.column(&alias, column.field.name(), self.dialect.column(table, index)))
             .collect();
         Block::new(RowSource::From(From::new(Relation { text })), items)
     }
@@ -151,8 +149,10 @@ impl<'d> Compiler<'d> {
     pub(super) fn wrap(&mut self, mut block: Block, keep_order: bool) -> Block {
         let alias = self.generated_alias();
         if let RowSource::Union(_) = block.source {
-            let items: Vec<Value> =
-                (1..).zip(&block.items).map(|(at, item)| self.column(&alias, &format!("c{at}"), item.facts.clone())).collect();
+            let items: Vec<Value> = (1..)
+                .zip(&block.items)
+                .map(|(at, item)| self.column(&alias, &format!("c{at}"), item.facts.clone()))
+                .collect();
             let text = format!("({}) AS {}", block.select(self.dialect, &[]), self.dialect.identifier(&alias));
             return Block::new(RowSource::From(From::new(Relation { text })), items);
         }
@@ -174,7 +174,8 @@ impl<'d> Compiler<'d> {
         let mut outside: Vec<Value> =
             named.iter().map(|(item, name)| self.column(&alias, name, item.facts.clone())).collect();
         let order_values = outside.split_off(block.items.len());
-        let order = block.order.iter().zip(order_values).map(|(key, value)| OrderKey { value, ..key.clone() }).collect();
+        let order =
+            block.order.iter().zip(order_values).map(|(key, value)| OrderKey { value, ..key.clone() }).collect();
         let mut wrapped = Block::new(RowSource::From(From::new(Relation { text })), outside);
         if keep_order {
             wrapped.order = order;
@@ -196,7 +197,11 @@ impl<'d> Compiler<'d> {
             let scope = Scope::new(schema, &block.items);
             predicates.iter().map(|predicate| self.printer().truth(predicate, &scope)).collect::<Shipped<Vec<_>>>()?
         };
-        if block.group.is_some() { block.having.extend(conditions) } else { block.filters.extend(conditions) }
+        if block.group.is_some() {
+            block.having.extend(conditions)
+        } else {
+            block.filters.extend(conditions)
+        }
         Ok(block)
     }
 

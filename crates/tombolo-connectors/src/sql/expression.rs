@@ -135,8 +135,7 @@ impl Printer<'_> {
     fn binary(self, binary: &BinaryExpr, scope: &Scope<'_>) -> Shipped {
         match binary.op {
             Operator::And | Operator::Or => {
-                let (word, level) =
-                    if binary.op == Operator::And { ("AND", Level::And) } else { ("OR", Level::Or) };
+                let (word, level) = if binary.op == Operator::And { ("AND", Level::And) } else { ("OR", Level::Or) };
                 let (left, right) = (self.truth(&binary.left, scope)?, self.truth(&binary.right, scope)?);
                 Ok(Value::predicate(format!("{} {word} {}", left.at(level), right.at(level)), level))
             }

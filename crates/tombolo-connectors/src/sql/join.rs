@@ -62,8 +62,7 @@ impl Compiler<'_> {
             conditions.push(self.key_pair(join, at, &left.items, &right.items)?);
         }
         if let Some(condition) = &join.condition {
-            let scope =
-                Scope::new(join.left.schema(), &left.items).and(join.right.schema(), &right.items);
+            let scope = Scope::new(join.left.schema(), &left.items).and(join.right.schema(), &right.items);
             conditions.push(self.printer().truth(condition, &scope)?);
         }
         Ok(conditions)
@@ -142,11 +141,8 @@ impl Compiler<'_> {
         // Refuses what cannot be compared; the text is not needed.
         self.printer().compare(&key, Operator::Eq, &tested)?;
         let tested = Value { sql: self.dialect.comparable(&tested)?, column: None, ..tested };
-        let test = format!(
-            "{} NOT IN ({})",
-            self.dialect.comparable(&key)?,
-            right.select(self.dialect, &[(&tested, None)])
-        );
+        let test =
+            format!("{} NOT IN ({})", self.dialect.comparable(&key)?, right.select(self.dialect, &[(&tested, None)]));
         left.filters.push(Value::predicate(test, Level::Compare));
         Ok(left)
     }

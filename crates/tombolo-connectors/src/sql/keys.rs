@@ -41,7 +41,11 @@ impl Compiler<'_> {
             }
             (texts, false) => Value::predicate(self.dialect.key_rows(texts, &rows), Level::Compare),
         };
-        if block.group.is_some() { block.having.push(condition) } else { block.filters.push(condition) }
+        if block.group.is_some() {
+            block.having.push(condition)
+        } else {
+            block.filters.push(condition)
+        }
         Ok(block)
     }
 }

@@ -60,9 +60,11 @@ fn parts_of(dialect: &dyn Dialect, scan: &Scan) -> Shipped<Vec<Shipped<()>>> {
             let scope = Scope::new(aggregate.input.schema(), &block.items);
             let groups = aggregate.group.iter().map(|key| compiler.group_key(key, &scope).map(|_| ()));
             let types = aggregate.schema.fields().iter().skip(aggregate.group.len());
-            let calls = aggregate.aggregates.iter().zip(types).map(|(call, field)| {
-                compiler.aggregate_call(call, field.data_type().clone(), &scope).map(|_| ())
-            });
+            let calls = aggregate
+                .aggregates
+                .iter()
+                .zip(types)
+                .map(|(call, field)| compiler.aggregate_call(call, field.data_type().clone(), &scope).map(|_| ()));
             let answers: Vec<Shipped<()>> = groups.chain(calls).collect();
             Ok(if answers.is_empty() { vec![Ok(())] } else { answers })
         }
@@ -72,8 +74,7 @@ fn parts_of(dialect: &dyn Dialect, scan: &Scan) -> Shipped<Vec<Shipped<()>>> {
                 .map(|at| compiler.key_pair(join, at, &left.items, &right.items).map(|_| ()))
                 .collect();
             if let Some(condition) = &join.condition {
-                let scope =
-                    Scope::new(join.left.schema(), &left.items).and(join.right.schema(), &right.items);
+                let scope = Scope::new(join.left.schema(), &left.items).and(join.right.schema(), &right.items);
                 answers.push(compiler.printer().truth(condition, &scope).map(|_| ()));
             }
             Ok(if answers.is_empty() { vec![Ok(())] } else { answers })

@@ -35,8 +35,7 @@ pub(super) fn list_tables(lease: &Lease<'_>) -> Result<Vec<TableRef>> {
 }
 
 pub(super) fn describe_table(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<TableDescription> {
-    let ((mut description, columns), mark) =
-        in_snapshot(lease, |mark| Ok((describe(lease, table, config)?, mark)))?;
+    let ((mut description, columns), mark) = in_snapshot(lease, |mark| Ok((describe(lease, table, config)?, mark)))?;
     let profile = TableProfile { mark, columns };
     let text = serde_json::to_string(&profile)
         .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
@@ -264,18 +263,16 @@ fn read_values(
 /// Reads the values of a table again, and says whether what is known of them still holds: types, forms and bounds.
 pub(super) fn still_holds(lease: &Lease<'_>, description: &TableDescription, known: &TableProfile) -> Result<bool> {
     let declared = declaration(lease, &description.table)?;
-    let same_shape = declared.columns.len() == description.columns.len()
-        && declared.columns.iter().zip(&description.columns).all(|(declared, known)| {
-            &declared.name == known.field.name() && declared.declared == known.remote_type
-        });
+    let same_shape =
+        declared.columns.len() == description.columns.len()
+            && declared.columns.iter().zip(&description.columns).all(|(declared, known)| {
+                &declared.name == known.field.name() && declared.declared == known.remote_type
+            });
     if !same_shape || known.columns.len() != description.columns.len() {
         return Ok(false);
     }
-    let mut inspectors: Vec<Inspector> = description
-        .columns
-        .iter()
-        .map(|column| Inspector::new(vec![column.field.data_type().clone()]))
-        .collect();
+    let mut inspectors: Vec<Inspector> =
+        description.columns.iter().map(|column| Inspector::new(vec![column.field.data_type().clone()])).collect();
     read_values(lease, &description.table, &declared.columns, |at, value| {
         if let Some(inspector) = inspectors.get_mut(at) {
             inspector.inspect(value);

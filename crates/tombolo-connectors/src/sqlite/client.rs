@@ -135,16 +135,18 @@ impl Client {
     fn open(&self) -> Result<Connection> {
         // The file is looked at first, since SQLite tells a missing one and a forbidden one with the same words.
         let found = std::fs::metadata(&self.path).and_then(|metadata| {
-            if metadata.is_file() { File::open(&self.path).map(|_| ()) } else { Err(std::io::ErrorKind::IsADirectory.into()) }
+            if metadata.is_file() {
+                File::open(&self.path).map(|_| ())
+            } else {
+                Err(std::io::ErrorKind::IsADirectory.into())
+            }
         });
         if let Err(cause) = found {
             return Err(self.file_error(cause));
         }
-        let connection = Connection::open_with_flags(
-            &self.path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(|error| self.error(error))?;
+        let connection =
+            Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(|error| self.error(error))?;
         connection.busy_timeout(self.busy_timeout).map_err(|error| self.error(error))?;
         // LIKE folds ASCII letters unless told otherwise; the engine's does not.
         connection
@@ -184,10 +186,8 @@ impl Client {
                     .with_hint("Try again when the other program has finished, or raise `busy_timeout`.")
                     .retryable()
             }
-            Some(Code::NotADatabase) => {
-                Error::new(ErrorCode::CorruptData, format!("{path} is not a SQLite database"))
-                    .with_hint("Check the path; an encrypted database cannot be read.")
-            }
+            Some(Code::NotADatabase) => Error::new(ErrorCode::CorruptData, format!("{path} is not a SQLite database"))
+                .with_hint("Check the path; an encrypted database cannot be read."),
             Some(Code::DatabaseCorrupt) => {
                 Error::new(ErrorCode::CorruptData, format!("the SQLite file {path} is damaged"))
                     .with_hint("Run `PRAGMA integrity_check` on it with the sqlite3 program.")
@@ -199,7 +199,9 @@ impl Client {
                 Error::new(ErrorCode::SourceUnavailable, format!("the SQLite file {path} could not be opened"))
                     .with_hint("A database in WAL mode needs a folder in which its -shm file can be written.")
             }
-            Some(Code::DiskFull) => Error::new(ErrorCode::DiskFull, "the disk is full: SQLite could not write a temporary file"),
+            Some(Code::DiskFull) => {
+                Error::new(ErrorCode::DiskFull, "the disk is full: SQLite could not write a temporary file")
+            }
             Some(Code::OutOfMemory) => Error::new(ErrorCode::OutOfMemory, "SQLite ran out of memory"),
             Some(Code::OperationInterrupted) => Error::new(ErrorCode::Cancelled, "the SQLite sub-query was stopped"),
             Some(Code::SchemaChanged) => {

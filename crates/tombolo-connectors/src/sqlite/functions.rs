@@ -1,7 +1,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::native::SqliteDialect;
+use super::native::{SCALED, SqliteDialect, exact_decimal};
 use crate::sql::{AggregateCall, Dialect, Facts, Form, Level, Shipped, Value, is_text, scalar_text};
 
 /// The longest text SQLite holds has so many characters.
@@ -92,8 +92,18 @@ pub(super) fn aggregate(_dialect: &SqliteDialect, call: &AggregateCall<'_>) -> S
             let facts = Facts { negative_zero: true, ..facts };
             Ok(Value::atom(call.standard(&argument.sql), facts))
         }
-        ("sum", DataType::Decimal128(..), DataType::Decimal128(..)) => {
-            Err("a sum of decimals is rounded to a float in SQLite".to_owned())
+        // A double of up to 15 digits, times ten to its scale, is less than a half from the whole number that it stands for:
+        // both roundings together are off by at most 2^-52 of 10^15. So rounding finds it, and the sum is one of integers.
+        ("sum", DataType::Decimal128(_, from), DataType::Decimal128(_, to))
+            if from == to && exact_decimal(&argument.facts) =>
+        {
+            let scale = u32::try_from(*from).unwrap_or(u32::MAX);
+            let factor = 10_i64.checked_pow(scale).ok_or("a sum of decimals of such a scale is computed here")?;
+            let whole = format!("CAST(round({} * {factor}) AS INTEGER)", argument.at(Level::Multiply));
+            Ok(Value::atom(call.standard(&whole), Facts { form: SCALED, ..facts }))
+        }
+        ("sum" | "avg", DataType::Decimal128(..), _) => {
+            Err(format!("`{}` of decimals is rounded to a float in SQLite", call.name))
         }
         _ => Err(format!("aggregate `{}` of {} is computed here", call.name, argument.facts.data_type)),
     }
@@ -121,7 +131,9 @@ fn text_argument<'a>(value: &'a Value, name: &str) -> Shipped<&'a str> {
         return Err(format!("function `{name}` of {} is computed here", value.facts.data_type));
     }
     if !value.facts.nul_free {
-        return Err(format!("function `{name}` stops at a NUL character in SQLite, and the text was not verified to have none"));
+        return Err(format!(
+            "function `{name}` stops at a NUL character in SQLite, and the text was not verified to have none"
+        ));
     }
     Ok(&value.sql)
 }

@@ -12,6 +12,9 @@ use crate::sql::{
 /// Numbers up to here are whole numbers of 64 bits with room for the rounding of the bound itself.
 const MAX_WHOLE: f64 = 4_611_686_018_427_387_904.0;
 
+/// The form of a decimal that is an integer, ten to its scale times as large: so its sums are exact.
+pub(super) const SCALED: Form = Form("scaled");
+
 /// SQLite's language, as far as it is proved to mean what the engine means.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SqliteDialect;
@@ -28,9 +31,8 @@ impl Dialect for SqliteDialect {
     fn column(&self, table: &ScanTable, index: usize) -> Facts {
         let Some(column) = table.description.columns.get(index) else { return Facts::new(DataType::Null) };
         let name = column.field.name();
-        let profile = TableProfile::of(&table.description).and_then(|mut profile| {
-            (index < profile.columns.len()).then(|| profile.columns.swap_remove(index))
-        });
+        let profile = TableProfile::of(&table.description)
+            .and_then(|mut profile| (index < profile.columns.len()).then(|| profile.columns.swap_remove(index)));
         let unknown = || Some(format!("nothing is known of the values of column `{name}`"));
         let profile = profile.unwrap_or_default();
         let doubt = if column.uniform { None } else { profile.doubt.clone().or_else(unknown) };
@@ -78,14 +80,15 @@ impl Dialect for SqliteDialect {
                 Ok(format!("{number:?}"))
             }
             ScalarValue::Float64(Some(number)) => Err(format!("SQLite has no literal for {number:?}")),
+            ScalarValue::Decimal128(Some(unscaled), ..) if form == SCALED => {
+                i64::try_from(*unscaled).map(|unscaled| unscaled.to_string()).map_err(|_| no_literal())
+            }
             ScalarValue::Decimal128(Some(unscaled), _, scale) => decimal(*unscaled, *scale).ok_or_else(no_literal),
             ScalarValue::Binary(Some(bytes)) | ScalarValue::LargeBinary(Some(bytes)) => {
                 let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
                 Ok(format!("X'{digits}'"))
             }
-            ScalarValue::Date32(Some(days)) => {
-                print_date(*days).map(|text| format!("'{text}'")).ok_or_else(no_literal)
-            }
+            ScalarValue::Date32(Some(days)) => print_date(*days).map(|text| format!("'{text}'")).ok_or_else(no_literal),
             ScalarValue::TimestampSecond(Some(_), zone)
             | ScalarValue::TimestampMillisecond(Some(_), zone)
             | ScalarValue::TimestampMicrosecond(Some(_), zone)
@@ -114,7 +117,9 @@ impl Dialect for SqliteDialect {
             | DataType::Float64
             | DataType::Date32
             | DataType::Binary => Ok(value.operand()),
-            DataType::Decimal128(..) if exact_decimal(facts) => Ok(value.operand()),
+            // Whatever its type allows, a decimal without doubt has no more digits than a double carries: columns were
+            // looked at, longer literals are not printed, and nothing else is computed in decimals but scaled sums.
+            DataType::Decimal128(_, scale) if *scale >= 0 => Ok(value.operand()),
             DataType::Timestamp(..) => Ok(value.operand()),
             text if is_text(text) => {
                 let mut sql = value.operand();
@@ -123,7 +128,9 @@ impl Dialect for SqliteDialect {
                     sql = format!("+{}", value.at(Level::Atom));
                 }
                 match facts.collation {
-                    Some(_) => Ok(format!("{} COLLATE BINARY", if sql.starts_with('+') { sql } else { value.at(Level::Atom) })),
+                    Some(_) => {
+                        Ok(format!("{} COLLATE BINARY", if sql.starts_with('+') { sql } else { value.at(Level::Atom) }))
+                    }
                     None => Ok(sql),
                 }
             }
@@ -219,7 +226,8 @@ impl Dialect for SqliteDialect {
                 Ok(Value::atom(call("TEXT"), Facts { nul_free: true, ..Facts::new(to.clone()) }))
             }
             (DataType::Decimal128(_, from_scale), DataType::Decimal128(_, to_scale))
-                if from_scale <= to_scale && exact_decimal(&value.facts) =>
+                if *from_scale >= 0
+                    && (from_scale == to_scale || (from_scale < to_scale && value.facts.form == Form::NATURAL)) =>
             {
                 same(to)
             }
@@ -233,7 +241,9 @@ impl Dialect for SqliteDialect {
                 literal: None,
                 ..value.clone()
             }),
-            (DataType::Timestamp(_, a), DataType::Timestamp(unit, b)) if a == b && *unit != TimeUnit::Second => same(to),
+            (DataType::Timestamp(_, a), DataType::Timestamp(unit, b)) if a == b && *unit != TimeUnit::Second => {
+                same(to)
+            }
             (DataType::Timestamp(_, None), DataType::Date32) if value.facts.form != Form::NATURAL => {
                 let text = format!("substr({}, 1, 10)", value.sql);
                 Ok(Value::atom(text, Facts::new(DataType::Date32)))
@@ -255,7 +265,9 @@ impl Dialect for SqliteDialect {
             return Err(format!("`LIKE` on {} is decided here", value.facts.data_type));
         }
         if !value.facts.nul_free {
-            return Err("`LIKE` in SQLite stops at a NUL character, and the text was not verified to have none".to_owned());
+            return Err(
+                "`LIKE` in SQLite stops at a NUL character, and the text was not verified to have none".to_owned()
+            );
         }
         let (mut text, mut escaped) = (String::new(), false);
         for part in pattern {
@@ -309,13 +321,15 @@ impl Dialect for SqliteDialect {
     }
 }
 
-/// Whether SQLite's numbers stand for these decimals one for one: a double does so for up to 15 digits. A column is only
-/// without doubt where its values have no more.
+/// Whether these decimals, times ten to their scale, are whole numbers that a double carries with room for its rounding.
 pub(super) fn exact_decimal(facts: &Facts) -> bool {
     let DataType::Decimal128(precision, scale) = facts.data_type else { return false };
-    let small = facts.magnitude.is_some_and(|bound| {
-        bound * 10_f64.powi(i32::from(scale)) < 10_f64.powi(i32::from(MAX_DECIMAL_DIGITS))
-    });
+    if facts.form != Form::NATURAL {
+        return false;
+    }
+    let small = facts
+        .magnitude
+        .is_some_and(|bound| bound * 10_f64.powi(i32::from(scale)) < 10_f64.powi(i32::from(MAX_DECIMAL_DIGITS)));
     scale >= 0 && (precision <= MAX_DECIMAL_DIGITS || small)
 }
 
@@ -333,7 +347,10 @@ fn width(data_type: &DataType) -> usize {
 
 /// A decimal as digits that SQLite reads as the number it would store for them; none where a double cannot carry them.
 fn decimal(unscaled: i128, scale: i8) -> Option<String> {
-    let scale = usize::try_from(scale).ok()?;
+    let (mut unscaled, mut scale) = (unscaled, usize::try_from(scale).ok()?);
+    while scale > 0 && unscaled % 10 == 0 {
+        (unscaled, scale) = (unscaled / 10, scale - 1);
+    }
     let digits = unscaled.unsigned_abs().to_string();
     if digits.len() > usize::from(MAX_DECIMAL_DIGITS) {
         return None;

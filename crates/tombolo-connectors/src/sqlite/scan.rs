@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int8Builder, Int16Builder,
-    Int32Builder, Int64Builder, LargeStringBuilder, NullArray, RecordBatch, RecordBatchOptions, StringBuilder,
-    StringViewBuilder, TimestampMicrosecondBuilder, TimestampMillisecondBuilder, TimestampNanosecondBuilder,
-    TimestampSecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int8Builder,
+    Int16Builder, Int32Builder, Int64Builder, LargeStringBuilder, NullArray, RecordBatch, RecordBatchOptions,
+    StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder, TimestampMillisecondBuilder,
+    TimestampNanosecondBuilder, TimestampSecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::common::DataFusionError;
@@ -20,7 +20,7 @@ use tombolo_connector::{
 
 use super::catalog::{in_snapshot, still_holds};
 use super::client::{Client, Lease, Stop};
-use super::native::SqliteDialect;
+use super::native::{SCALED, SqliteDialect};
 use super::profile::{AS_TEXT, TableProfile};
 use super::types::{describe, parse_date, parse_decimal, parse_timestamp};
 use crate::sql::{self, Form, Printed};
@@ -102,9 +102,9 @@ fn estimated_rows(scan: &Scan) -> RowCount {
         Scan::Table(table) => guess(table.description.statistics.rows.value()),
         Scan::Project { input, .. } | Scan::Alias { input, .. } => estimated_rows(input),
         // A fifth for each conjunct is the engine's own default for a filter of which nothing is known.
-        Scan::Filter { input, predicates } => guess(estimated_rows(input).value().map(|rows| {
-            predicates.iter().take(4).fold(rows, |rows, _| rows.div_ceil(5))
-        })),
+        Scan::Filter { input, predicates } => guess(
+            estimated_rows(input).value().map(|rows| predicates.iter().take(4).fold(rows, |rows, _| rows.div_ceil(5))),
+        ),
         Scan::Sort { input, fetch, .. } => limited(estimated_rows(input), 0, *fetch),
         Scan::Limit { input, skip, fetch } => limited(estimated_rows(input), *skip, *fetch),
         Scan::Aggregate(aggregate) if aggregate.group.is_empty() => RowCount::Exact(1),
@@ -169,7 +169,7 @@ impl Work {
             readers.push(ColumnReader::try_new(field, form, origin, self.batch_size)?);
         }
         tracing::debug!(sql = %self.printed.text, "SQLite sub-query");
-        let mut statement = lease.prepare_cached(&self.printed.text).map_err(|error| lease.error(error))?;
+        let mut statement = lease.prepare(&self.printed.text).map_err(|error| lease.error(error))?;
         let mut rows = statement.query([]).map_err(|error| lease.error(error))?;
         let mut waiting = 0;
         while let Some(row) = rows.next().map_err(|error| lease.error(error))? {
@@ -199,8 +199,9 @@ impl Work {
         let columns: Vec<ArrayRef> = readers.iter_mut().map(|reader| reader.finish(rows)).collect();
         // The count is given, since a batch without columns has no other way to know it.
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| Error::internal("the rows of SQLite do not fit their schema").with_detail(error.to_string()))
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|error| {
+            Error::internal("the rows of SQLite do not fit their schema").with_detail(error.to_string())
+        })
     }
 }
 
@@ -214,9 +215,12 @@ fn check_profile(lease: &Lease<'_>, description: &TableDescription, mark: &str) 
         return Ok(());
     }
     let table = &description.table.table;
-    Err(Error::new(ErrorCode::SchemaChanged, format!("the values of table `{table}` are no longer as they were described"))
-        .with_hint("Run the query again.")
-        .retryable())
+    Err(Error::new(
+        ErrorCode::SchemaChanged,
+        format!("the values of table `{table}` are no longer as they were described"),
+    )
+    .with_hint("Run the query again.")
+    .retryable())
 }
 
 /// The rows of one sub-query, read on a blocking thread. Dropping it stops SQLite.
@@ -445,6 +449,12 @@ impl ColumnReader {
             ValueRef::Real(number) if self.form == AS_TEXT => {
                 self.builder.append(ValueRef::Text(format!("{number:?}").as_bytes())).is_some()
             }
+            ValueRef::Integer(unscaled) if self.form == SCALED => {
+                let Builder::Decimal128(builder, ..) = &mut self.builder else { return false };
+                builder.append_value(unscaled.into());
+                true
+            }
+            _ if self.form == SCALED => false,
             ValueRef::Blob(bytes) if self.form == AS_TEXT => self.builder.append(ValueRef::Text(bytes)).is_some(),
             value => self.builder.append(value).is_some(),
         }

@@ -145,7 +145,9 @@ pub(super) fn parse_timestamp(text: &str, zoned: bool) -> Option<(i64, Option<Fo
     let offset = match zone {
         "" => None,
         "Z" => Some(chrono::FixedOffset::east_opt(0)?),
-        zone => DateTime::parse_from_str(&format!("1970-01-01 00:00:00 {zone}"), "%Y-%m-%d %H:%M:%S %:z").ok().map(|t| *t.offset()),
+        zone => DateTime::parse_from_str(&format!("1970-01-01 00:00:00 {zone}"), "%Y-%m-%d %H:%M:%S %:z")
+            .ok()
+            .map(|t| *t.offset()),
     };
     if offset.is_some() != zoned || (!zone.is_empty() && offset.is_none()) {
         return None;

@@ -13,7 +13,8 @@ pub(crate) fn scan_of(plan: &LogicalPlan, tables: &[Arc<TableDescription>]) -> R
     Ok(match plan {
         LogicalPlan::TableScan(scan) => {
             let name = scan.table_name.table();
-            let description = tables.iter().find(|table| table.table.table == name).ok_or(format!("no table {name}"))?;
+            let description =
+                tables.iter().find(|table| table.table.table == name).ok_or(format!("no table {name}"))?;
             assert!(scan.filters.is_empty(), "filters were pushed into the scan of {name}");
             let all = (0..description.columns.len()).collect();
             let table = Scan::Table(ScanTable {
@@ -26,10 +27,9 @@ pub(crate) fn scan_of(plan: &LogicalPlan, tables: &[Arc<TableDescription>]) -> R
                 None => table,
             }
         }
-        LogicalPlan::Filter(filter) => Scan::Filter {
-            input: below(&filter.input)?,
-            predicates: split_conjunction_owned(filter.predicate.clone()),
-        },
+        LogicalPlan::Filter(filter) => {
+            Scan::Filter { input: below(&filter.input)?, predicates: split_conjunction_owned(filter.predicate.clone()) }
+        }
         LogicalPlan::Projection(projection) => Scan::Project {
             input: below(&projection.input)?,
             exprs: projection.expr.clone(),

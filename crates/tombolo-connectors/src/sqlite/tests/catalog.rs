@@ -67,7 +67,10 @@ async fn keys_indexes_and_statistics_are_described() {
     let names: Vec<&str> = bench.tables.iter().map(|table| table.table.table.as_str()).collect();
     assert_eq!(names, ["a", "b", "v"]);
     let a = bench.table("a");
-    assert_eq!((a.kind, a.statistics.rows, &a.primary_key), (TableKind::Table, RowCount::Exact(2), &vec!["id".to_owned()]));
+    assert_eq!(
+        (a.kind, a.statistics.rows, &a.primary_key),
+        (TableKind::Table, RowCount::Exact(2), &vec!["id".to_owned()])
+    );
     assert_eq!(a.unique_keys, [["code"]]);
     assert_eq!(a.column("n").unwrap().collation, Collation::Other("NOCASE".to_owned()));
     assert_eq!(a.statistics.columns["n"].null_fraction, Some(0.5));
@@ -76,9 +79,15 @@ async fn keys_indexes_and_statistics_are_described() {
     let b = bench.table("b");
     assert_eq!(b.primary_key, ["y", "x"]);
     let index = b.indexes.iter().find(|index| index.name == "b_part").unwrap();
-    assert_eq!((&index.columns, index.condition.as_deref()), (&vec!["a_id".to_owned(), "x".to_owned()], Some("a_id > (1)")));
+    assert_eq!(
+        (&index.columns, index.condition.as_deref()),
+        (&vec!["a_id".to_owned(), "x".to_owned()], Some("a_id > (1)"))
+    );
     let key = &b.foreign_keys[0];
-    assert_eq!((&key.columns, &key.references.table, &key.referenced_columns), (&vec!["a_id".to_owned()], &"a".to_owned(), &vec!["id".to_owned()]));
+    assert_eq!(
+        (&key.columns, &key.references.table, &key.referenced_columns),
+        (&vec!["a_id".to_owned()], &"a".to_owned(), &vec!["id".to_owned()])
+    );
     assert_eq!(bench.table("v").kind, TableKind::View);
 }
 
@@ -97,7 +106,12 @@ async fn unverified_columns_are_not_compared_but_strict_ones_are() {
     let bench = Bench::with_options(sql, &[("verify_types", "never")]).await;
     let refused = bench.native("SELECT id FROM loose WHERE v = 1").await;
     assert!(refused.contains("verify_types = \"always\""), "{refused}");
-    for sql in ["SELECT v FROM loose", "SELECT id FROM loose WHERE id = 1", "SELECT id FROM loose WHERE v IS NULL", "SELECT v FROM firm WHERE v = 1"] {
+    for sql in [
+        "SELECT v FROM loose",
+        "SELECT id FROM loose WHERE id = 1",
+        "SELECT id FROM loose WHERE v IS NULL",
+        "SELECT v FROM firm WHERE v = 1",
+    ] {
         let native = bench.native(sql).await;
         assert!(native.starts_with("SELECT"), "{sql}: {native}");
     }
@@ -105,7 +119,8 @@ async fn unverified_columns_are_not_compared_but_strict_ones_are() {
 
 #[test]
 fn urls_of_database_files_are_known() {
-    let path = |url: &str| parse_url(url).map(|options| options.map(|options| options.text("path").map(ToOwned::to_owned)));
+    let path =
+        |url: &str| parse_url(url).map(|options| options.map(|options| options.text("path").map(ToOwned::to_owned)));
     for (url, expected) in [
         ("sqlite:shop.db", Some("shop.db")),
         ("sqlite:///tmp/shop.data", Some("/tmp/shop.data")),

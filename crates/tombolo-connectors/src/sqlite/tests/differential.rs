@@ -33,9 +33,8 @@ const INTS: [&str; 9] =
 const SMALL: [&str; 6] = ["NULL", "0", "1", "-3", "12", "7"];
 const FLOATS: [&str; 9] = ["NULL", "0.0", "1.5", "-1.5", "9e999", "-9e999", "1e300", "0.1", "5e-324"];
 const FINITE: [&str; 6] = ["NULL", "0.0", "0.1", "2.5", "-7.25", "1234.5"];
-const TEXTS: [&str; 14] = [
-    "NULL", "''", "'a'", "'A'", "'ab'", "'a '", "'ä'", "'Ä'", "'é%'", "'a_b'", "'a\\b'", "'123'", "'🦀'", "'Zürich'",
-];
+const TEXTS: [&str; 14] =
+    ["NULL", "''", "'a'", "'A'", "'ab'", "'a '", "'ä'", "'Ä'", "'é%'", "'a_b'", "'a\\b'", "'123'", "'🦀'", "'Zürich'"];
 const ODD_TEXTS: [&str; 6] = ["NULL", "'abc'", "' x'", "'ABC'", "'zz top'", "''"];
 const BOOLS: [&str; 3] = ["NULL", "0", "1"];
 const DATES: [&str; 6] = ["NULL", "'2024-01-01'", "'2024-02-29'", "'1969-12-31'", "'0001-01-01'", "'9999-12-31'"];
@@ -49,7 +48,8 @@ fn fill(dice: &mut Dice) -> String {
     let mut sql = UGLY.to_owned();
     for id in 1..=60 {
         let columns: [&[&str]; 14] = [
-            &INTS, &SMALL, &FLOATS, &FINITE, &TEXTS, &TEXTS, &TEXTS, &ODD_TEXTS, &BOOLS, &DATES, &TIMES, &MONEY, &BYTES, &NULS,
+            &INTS, &SMALL, &FLOATS, &FINITE, &TEXTS, &TEXTS, &TEXTS, &ODD_TEXTS, &BOOLS, &DATES, &TIMES, &MONEY,
+            &BYTES, &NULS,
         ];
         let values: Vec<&str> = columns.iter().map(|values| dice.pick(values)).collect();
         sql.push_str(&format!("INSERT INTO t VALUES ({id}, {}, {});\n", values.join(", "), dice.pick(&SMALL)));
@@ -82,9 +82,14 @@ fn condition(dice: &mut Dice, depth: usize) -> String {
         2 => format!("a.f {op} {}", dice.pick(&["0.0", "1.5", "0.1", "-1.5", "1e300", "5e-324"])),
         3 => format!("a.{} {op} {}", dice.pick(&["s", "n", "r"]), dice.pick(&TEXTS)),
         4 => format!("a.o {op} {}", dice.pick(&["'abc'", "'123'", "''", "'7'"])),
-        5 => dice.pick(&["a.b", "NOT a.b", "a.b IS TRUE", "a.b IS NOT FALSE", "a.b IS UNKNOWN", "a.b = true"]).to_owned(),
+        5 => {
+            dice.pick(&["a.b", "NOT a.b", "a.b IS TRUE", "a.b IS NOT FALSE", "a.b IS UNKNOWN", "a.b = true"]).to_owned()
+        }
         6 => format!("a.d {op} {}", dice.pick(&["DATE '2024-01-01'", "DATE '1969-12-31'", "DATE '2024-03-01'"])),
-        7 => format!("a.ts {op} {}", dice.pick(&["TIMESTAMP '2024-01-01 00:00:00.5'", "TIMESTAMP '1969-12-31 12:30:00'"])),
+        7 => format!(
+            "a.ts {op} {}",
+            dice.pick(&["TIMESTAMP '2024-01-01 00:00:00.5'", "TIMESTAMP '1969-12-31 12:30:00'"])
+        ),
         8 => format!("a.m {op} {}", dice.pick(&["12.30", "0", "12.305", "-12.3", "99999999.99", "7.0"])),
         9 => format!("a.x {op} {}", dice.pick(&["X''", "X'00'", "X'61'"])),
         10 => format!(
@@ -103,7 +108,10 @@ fn condition(dice: &mut Dice, depth: usize) -> String {
         18 => format!("a.g * 2.0 - 1.0 {op} {}", dice.pick(&["0.5", "-1.0", "4.0"])),
         19 => format!("coalesce(a.s, a.n, 'none') {op} 'a'"),
         20 => format!("CASE WHEN a.b THEN a.j WHEN a.j > 3 THEN 9 ELSE a.w END {op} 7"),
-        _ => format!("{} {op} 2", dice.pick(&["length(a.s)", "extract(year FROM a.d) - 2022", "strpos(a.s, 'b')", "abs(a.j)"])),
+        _ => format!(
+            "{} {op} 2",
+            dice.pick(&["length(a.s)", "extract(year FROM a.d) - 2022", "strpos(a.s, 'b')", "abs(a.j)"])
+        ),
     };
     format!("({text})")
 }
@@ -115,23 +123,62 @@ fn statement(dice: &mut Dice) -> (String, bool) {
         0 | 1 => (format!("SELECT a.id, a.s, a.ts, a.m FROM t AS a WHERE {filter}"), false),
         2 => {
             let value = dice.pick(&[
-                "substr(a.s, 2, 3)", "a.s || a.n", "nullif(a.s, a.n)", "CAST(a.j AS DOUBLE)", "CAST(a.i AS VARCHAR)",
-                "trim(a.r)", "replace(a.s, 'a', 'xy')", "concat(a.s, a.o)", "CAST(a.d AS TIMESTAMP)", "date_trunc('month', a.ts)",
-                "CAST(a.m AS DOUBLE)", "CASE a.s WHEN 'a' THEN 'one' ELSE a.n END", "date_part('month', a.d)", "-a.j",
-                "a.j + a.w", "CAST(a.ts AS DATE)", "starts_with(a.s, 'a')", "left(a.s, 2)", "coalesce(a.d, DATE '2000-01-01')",
-                "coalesce(a.m, 1.00)", "octet_length(a.s)", "a.n = 'A'", "length(a.z)",
+                "substr(a.s, 2, 3)",
+                "a.s || a.n",
+                "nullif(a.s, a.n)",
+                "CAST(a.j AS DOUBLE)",
+                "CAST(a.i AS VARCHAR)",
+                "trim(a.r)",
+                "replace(a.s, 'a', 'xy')",
+                "concat(a.s, a.o)",
+                "CAST(a.d AS TIMESTAMP)",
+                "date_trunc('month', a.ts)",
+                "CAST(a.m AS DOUBLE)",
+                "CASE a.s WHEN 'a' THEN 'one' ELSE a.n END",
+                "date_part('month', a.d)",
+                "-a.j",
+                "a.j + a.w",
+                "CAST(a.ts AS DATE)",
+                "starts_with(a.s, 'a')",
+                "left(a.s, 2)",
+                "coalesce(a.d, DATE '2000-01-01')",
+                "coalesce(a.m, 1.00)",
+                "octet_length(a.s)",
+                "a.n = 'A'",
+                "length(a.z)",
             ]);
             (format!("SELECT a.id, {value} AS v FROM t AS a WHERE {filter}"), false)
         }
         3 | 4 => {
             let key = dice.pick(&["s", "n", "r", "b", "d", "m", "j", "i", "ts", "o", "x"]);
             let call = dice.pick(&[
-                "sum(a.j)", "min(a.s)", "max(a.n)", "count(DISTINCT a.n)", "sum(a.g)", "avg(a.j)", "min(a.d)", "max(a.ts)",
-                "max(a.m)", "count(a.f)", "count(*) FILTER (WHERE a.b)", "sum(DISTINCT a.j)", "min(a.x)", "avg(a.g)",
-                "sum(a.m)", "max(a.i)",
+                "sum(a.j)",
+                "min(a.s)",
+                "max(a.n)",
+                "count(DISTINCT a.n)",
+                "sum(a.g)",
+                "avg(a.j)",
+                "min(a.d)",
+                "max(a.ts)",
+                "max(a.m)",
+                "count(a.f)",
+                "count(*) FILTER (WHERE a.b)",
+                "sum(DISTINCT a.j)",
+                "min(a.x)",
+                "avg(a.g)",
+                "sum(a.m)",
+                "max(a.i)",
+                "coalesce(sum(a.m), 0)",
+                "sum(DISTINCT a.m)",
+                "avg(a.m)",
             ]);
-            let having = dice.pick(&["", " HAVING count(*) > 2", " HAVING max(a.j) > 1"]);
-            (format!("SELECT a.{key}, count(*) AS c, {call} AS v FROM t AS a WHERE {filter} GROUP BY a.{key}{having}"), false)
+            let having = dice.pick(&["", " HAVING count(*) > 2", " HAVING max(a.j) > 1", " HAVING sum(a.m) > 20.5"]);
+            (
+                format!(
+                    "SELECT a.{key}, count(*) AS c, {call} AS v FROM t AS a WHERE {filter} GROUP BY a.{key}{having}"
+                ),
+                false,
+            )
         }
         5 => {
             let key = dice.pick(&["s", "n", "r", "b", "d", "m", "f", "ts", "o", "x", "i"]);
@@ -141,16 +188,30 @@ fn statement(dice: &mut Dice) -> (String, bool) {
         }
         6 | 7 => {
             let kind = dice.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-            let key = dice.pick(&["a.j = c.k", "a.n = c.s", "a.m = c.m", "a.d = c.d", "a.o = c.o", "a.j = c.k AND a.s = c.o"]);
+            let key = dice.pick(&[
+                "a.j = c.k",
+                "a.n = c.s",
+                "a.m = c.m",
+                "a.d = c.d",
+                "a.o = c.o",
+                "a.j = c.k AND a.s = c.o",
+            ]);
             let more = dice.pick(&["", " AND c.e > 1", " AND a.j < c.e", " AND a.s LIKE 'a%'"]);
             let after = dice.pick(&["", " AND c.k IS NULL", " AND coalesce(c.e, 9) > 2", " OR c.e = 1"]);
-            (format!("SELECT a.id, c.k, c.s, c.e FROM t AS a {kind} u AS c ON {key}{more} WHERE {filter}{after}"), false)
+            (
+                format!("SELECT a.id, c.k, c.s, c.e FROM t AS a {kind} u AS c ON {key}{more} WHERE {filter}{after}"),
+                false,
+            )
         }
         8 => {
             let test = dice.pick(&[
-                "a.j IN (SELECT k FROM u)", "a.j NOT IN (SELECT k FROM u)", "a.j NOT IN (SELECT k FROM empty)",
-                "EXISTS (SELECT 1 FROM u WHERE u.k = a.j AND u.e > 2)", "a.j NOT IN (SELECT e FROM u)",
-                "NOT EXISTS (SELECT 1 FROM u WHERE u.s = a.n)", "(a.b OR EXISTS (SELECT 1 FROM u WHERE u.d = a.d))",
+                "a.j IN (SELECT k FROM u)",
+                "a.j NOT IN (SELECT k FROM u)",
+                "a.j NOT IN (SELECT k FROM empty)",
+                "EXISTS (SELECT 1 FROM u WHERE u.k = a.j AND u.e > 2)",
+                "a.j NOT IN (SELECT e FROM u)",
+                "NOT EXISTS (SELECT 1 FROM u WHERE u.s = a.n)",
+                "(a.b OR EXISTS (SELECT 1 FROM u WHERE u.d = a.d))",
                 "a.n NOT IN (SELECT s FROM u WHERE s IS NOT NULL)",
             ]);
             (format!("SELECT a.id FROM t AS a WHERE {filter} AND {test}"), false)
@@ -209,10 +270,7 @@ async fn what_is_pushed_equals_what_is_not() {
         compared += 1;
     }
     let summary: Vec<String> = refusals.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    if std::env::var("TOMBOLO_CASES").is_ok() {
-        // Whoever asks for more cases wants to know what they proved.
-        assert!(compared == 0, "compared {compared} of {count}; refused:\n{}", summary.join("\n"));
-    }
+    println!("seed {seed}: compared {compared} of {count}; refused:\n{}", summary.join("\n"));
     // Most statements must be taken, or the comparison proves little.
     assert!(compared * 2 > count, "only {compared} of {count} statements were compared:\n{}", summary.join("\n"));
 }
@@ -222,7 +280,8 @@ async fn what_is_pushed_equals_what_is_not() {
 fn float_literals_are_read_back_exactly() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
     let mut dice = Dice(7);
-    let mut numbers = vec![0.1, 1.0 / 3.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e23, 9_007_199_254_740_993.0, 123_456.789];
+    let mut numbers =
+        vec![0.1, 1.0 / 3.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e23, 9_007_199_254_740_993.0, 123_456.789];
     while numbers.len() < 20_000 {
         let bits = ((dice.roll(1 << 31) as u64) << 33) ^ ((dice.roll(1 << 31) as u64) << 8) ^ dice.roll(1 << 20) as u64;
         let number = f64::from_bits(bits);

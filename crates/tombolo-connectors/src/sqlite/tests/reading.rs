@@ -23,7 +23,10 @@ async fn files_that_cannot_be_read_say_why() {
     let text = folder.path().join("text.db");
     std::fs::write(&text, "this is not a database, though it is long enough to have a header".repeat(20)).unwrap();
     assert_eq!(connect(&text, &[]).await.unwrap_err().code(), ErrorCode::CorruptData);
-    let path = database(&folder, "CREATE TABLE t (x); INSERT INTO t SELECT value FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 5000) SELECT value FROM n);");
+    let path = database(
+        &folder,
+        "CREATE TABLE t (x); INSERT INTO t SELECT value FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 5000) SELECT value FROM n);",
+    );
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[5000..9000].fill(0xA5);
     let cut = folder.path().join("cut.db");
@@ -73,7 +76,10 @@ async fn keys_that_arrive_at_run_time_limit_the_rows() {
     let fields = [("i", DataType::Int64), ("s", DataType::Utf8)].map(|(name, kind)| Field::new(name, kind, true));
     let keys = RecordBatch::try_new(
         Arc::new(Schema::new(fields.to_vec())),
-        vec![Arc::new(Int64Array::from(vec![Some(2), Some(3), None])), Arc::new(StringArray::from(vec!["A", "B", "a"]))],
+        vec![
+            Arc::new(Int64Array::from(vec![Some(2), Some(3), None])),
+            Arc::new(StringArray::from(vec!["A", "B", "a"])),
+        ],
     )
     .unwrap();
     let both = KeyBatch { columns: vec![0, 1], keys: keys.clone() };
@@ -88,7 +94,10 @@ async fn keys_that_arrive_at_run_time_limit_the_rows() {
 #[tokio::test]
 async fn a_file_that_changed_is_looked_at_again() {
     for journal in ["DELETE", "WAL"] {
-        let bench = Bench::new(&format!("PRAGMA journal_mode = {journal}; CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES (1, 'a');")).await;
+        let bench = Bench::new(&format!(
+            "PRAGMA journal_mode = {journal}; CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES (1, 'a');"
+        ))
+        .await;
         let scan = bench.accepted("SELECT s FROM t WHERE i >= 1").await.unwrap();
         let description = bench.table("t");
         assert!(bench.connector.is_current(description).await, "{journal}");
@@ -117,7 +126,10 @@ async fn dropping_a_stream_stops_the_query() {
     let planned = tombolo_connector::Connector::plan_scan(&connector, &scan, &context()).await.unwrap();
     let ScanInput::Reader(reader) = planned.input else { panic!() };
     let mut stream = reader.open(0, None, &SessionContext::new().task_ctx()).unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err(), "the query is still running");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err(),
+        "the query is still running"
+    );
     assert_eq!(client.lent(), 1);
     drop(stream);
     let dropped = Instant::now();
@@ -137,4 +149,24 @@ async fn dropping_a_stream_stops_the_query() {
 fn config(bench: &Bench) -> Config {
     let options = tombolo_connector::Options::default().with("path", bench.path().to_str().unwrap());
     Config::try_new(&options.checked(OPTIONS).unwrap()).unwrap()
+}
+
+/// Prints how fast a plain table is read; run it by name with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "measures; proves nothing"]
+async fn speed_of_a_plain_scan() {
+    let bench = Bench::with_options(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b REAL, c TEXT);
+         INSERT INTO t SELECT value, value % 100, value / 7.0, 'customer ' || value FROM
+         (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1000000) SELECT value FROM n);",
+        &[],
+    )
+    .await;
+    let started = Instant::now();
+    let description = bench.connector.describe_table(&bench.table("t").table).await.unwrap();
+    println!("described in {:?}: {:?}", started.elapsed(), description.statistics.rows);
+    let started = Instant::now();
+    let wide = tombolo_connector::QueryContext { batch_size: 8192, ..context() };
+    let rows = read(bench.connector.as_ref(), &whole(bench.table("t")), &wide, None).await.unwrap();
+    println!("read {} rows in {:?}", rows.iter().map(RecordBatch::num_rows).sum::<usize>(), started.elapsed());
 }

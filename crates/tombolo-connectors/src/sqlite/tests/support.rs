@@ -100,7 +100,9 @@ fn reference_session() -> SessionContext {
     let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
     let rules = state.physical_optimizers().iter().filter(|rule| !rule.name().starts_with("FilterPushdown"));
     let rules = rules.cloned().collect();
-    SessionContext::new_with_state(SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rules(rules).build())
+    SessionContext::new_with_state(
+        SessionStateBuilder::new_from_existing(state).with_physical_optimizer_rules(rules).build(),
+    )
 }
 
 impl Bench {
