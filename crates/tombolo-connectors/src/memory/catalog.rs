@@ -33,7 +33,7 @@ impl MemoryConnectorBuilder {
         batches: Vec<RecordBatch>,
     ) -> Self {
         let table = TableRef::new(schema, table);
-        let described = columns.fields().iter().map(|field| types::described(field));
+        let described = columns.fields().iter().map(types::described);
         let mut description = TableDescription::new(table.clone(), TableKind::Table, described.collect());
         description.statistics.rows = RowCount::Exact(batches.iter().map(|batch| batch.num_rows() as u64).sum());
         description.statistics.bytes = Some(batches.iter().map(|batch| batch.get_array_memory_size() as u64).sum());

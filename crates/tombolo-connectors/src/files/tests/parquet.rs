@@ -228,7 +228,7 @@ async fn a_file_that_is_replaced_by_another_of_its_size_is_not_read() {
     let scan = table(&*connector, "t").await.unwrap();
     let context = context();
     let planned = connector.plan_scan(&scan, &context).await.unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     fixture.parquet_with("new", vec![("id", ids(1000..2000))], plain());
     fs::rename(fixture.path("new"), fixture.path("t.parquet")).unwrap();
     let error = collect(planned, &scan, &context).await.unwrap_err();
