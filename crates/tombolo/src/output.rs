@@ -57,7 +57,10 @@ pub(crate) fn with_stderr(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 /// The failure to write to stdout; its cause says whether the reader went away.
 pub(crate) fn stdout_failed(error: io::Error) -> Error {
     let code = if error.kind() == io::ErrorKind::StorageFull { ErrorCode::DiskFull } else { ErrorCode::FileFailed };
-    Error::new(code, "standard output cannot be written to").with_detail(error.to_string()).with_cause(error)
+    Error::new(code, "standard output cannot be written to")
+        .with_detail(error.to_string())
+        .with_hint("See that the place it is redirected to has room and can be written to.")
+        .with_cause(error)
 }
 
 /// A buffered stdout that several owners write to. Before the first byte is written, `before` runs: progress bars make way.

@@ -183,7 +183,8 @@ impl App {
 
     /// The engine over the sources of a config. It reaches none of them yet.
     pub(crate) fn engine(&self, config: &Config) -> Result<Engine> {
-        let state_dir = StateFolder::find().ok().map(|folder| folder.path().to_owned());
+        // Made here, so that it is its owner's alone whatever is first put into it. Without one, nothing is cached.
+        let state_dir = StateFolder::find().and_then(|folder| folder.create().map(Path::to_path_buf)).ok();
         Engine::try_new(EngineConfig {
             registry: self.registry.clone(),
             sources: config.source_configs(&self.registry)?,

@@ -29,3 +29,15 @@ fn a_state_folder_that_cannot_be_written_does_not_fail_the_query() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "n\n6\n"), "{ran:?}");
     assert!(ran.stderr.contains("warning"), "{ran:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn the_state_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::with_shop();
+    sandbox.ok(&["query", "SELECT name FROM shop.customers"]);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(mode(&sandbox.state()), 0);
+    assert_eq!(mode(&sandbox.state().join("history.jsonl")), 0);
+    assert_eq!(mode(&sandbox.state().join("last_result.arrow")), 0);
+}

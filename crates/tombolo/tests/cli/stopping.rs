@@ -88,3 +88,13 @@ fn a_reader_that_has_enough_ends_it_in_silence() {
     drop(child.stdout.take());
     assert_eq!(end(child, Duration::from_secs(10)).code, 0);
 }
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let sandbox = Sandbox::with_shop();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran: Ran = sandbox.command(&["query", "SELECT * FROM shop.customers"]).stdout(full).output().unwrap().into();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("error[disk_full]"), "{ran:?}");
+    sandbox.fails(&["query", "SELECT * FROM shop.customers", "--format", "csv", "-o", "/dev/full"], 1, "disk_full");
+}
