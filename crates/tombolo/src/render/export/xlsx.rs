@@ -2,7 +2,7 @@ use std::io::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit};
 use rust_xlsxwriter::{Format, FormatAlign, Workbook, Worksheet, XlsxError};
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 use tombolo_engine::check::Receipt;
@@ -38,7 +38,8 @@ const LAST_DAY: f64 = 2_958_465.0;
 /// Writes a workbook of two sheets, `Result` and `Receipt`.
 ///
 /// What Excel would change is written as text: numbers of more than 15 digits, dates before March 1900, times with a zone
-/// or finer than a millisecond, NaN and infinity. A null is an empty cell. A text is never taken for a formula.
+/// or finer than a millisecond, NaN and infinity. A null is an empty cell, and so is an empty text. A text is never taken for
+/// a formula.
 pub(super) fn write(
     out: &mut dyn Write,
     batches: &mut Batches<'_>,
@@ -150,9 +151,16 @@ enum Numbers {
     Booleans(arrow::array::BooleanArray),
     Integers(arrow::array::Int64Array),
     Floats(arrow::array::Float64Array),
-    Decimals { scaled: arrow::array::Float64Array, style: NumberStyle },
+    Decimals {
+        scaled: arrow::array::Float64Array,
+        style: NumberStyle,
+    },
     Days(arrow::array::Int64Array),
-    Microseconds(arrow::array::TimestampMicrosecondArray),
+    Times {
+        times: arrow::array::Int64Array,
+        /// Units of the values in a second.
+        per_second: i64,
+    },
 }
 
 impl Numbers {
@@ -185,10 +193,14 @@ impl Numbers {
                 let days = cast(&days, &DataType::Int64).or_error(ErrorCode::Internal, || "no days".to_owned())?;
                 Self::Days(days.as_primitive::<Int64Type>().clone())
             }
-            // Nanoseconds would be rounded by the cast, so they are text.
-            DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond, None) => {
-                let times = as_type(&DataType::Timestamp(TimeUnit::Microsecond, None))?;
-                Self::Microseconds(times.as_primitive::<TimestampMicrosecondType>().clone())
+            DataType::Timestamp(unit, None) => {
+                let per_second = match unit {
+                    TimeUnit::Second => 1,
+                    TimeUnit::Millisecond => 1_000,
+                    TimeUnit::Microsecond => 1_000_000,
+                    TimeUnit::Nanosecond => 1_000_000_000,
+                };
+                Self::Times { times: as_type(&DataType::Int64)?.as_primitive::<Int64Type>().clone(), per_second }
             }
             _ => Self::None,
         })
@@ -210,8 +222,12 @@ impl Numbers {
             Self::Days(days) if days.is_valid(row) => {
                 in_calendar(days.value(row) as f64 + UNIX_EPOCH_DAY, NumberStyle::Date)
             }
-            Self::Microseconds(times) if times.is_valid(row) && times.value(row) % 1000 == 0 => {
-                in_calendar(times.value(row) as f64 / 86_400_000_000.0 + UNIX_EPOCH_DAY, NumberStyle::Time)
+            // Excel shows no more than milliseconds.
+            Self::Times { times, per_second }
+                if times.is_valid(row) && times.value(row) % (per_second / 1_000).max(1) == 0 =>
+            {
+                let days = times.value(row) as f64 / (*per_second as f64 * 86_400.0);
+                in_calendar(days + UNIX_EPOCH_DAY, NumberStyle::Time)
             }
             _ => Value::Text,
         }
