@@ -7,6 +7,7 @@
 //!
 //! This crate knows Arrow and DataFusion's expressions. It does not know the engine, a server or any one source.
 
+mod bytes;
 mod capability;
 mod connector;
 mod describe;
@@ -18,6 +19,7 @@ mod registry;
 mod scan;
 mod secret;
 
+pub use bytes::data_bytes;
 pub use capability::{Capabilities, KeySupport, Parallelism, SnapshotKind};
 pub use connector::{
     Connector, ConnectorFactory, ConnectorSpec, NativeQuery, PlannedScan, QueryContext, RemoteInfo, ScanInput,

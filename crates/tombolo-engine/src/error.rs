@@ -19,6 +19,8 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow),
         DataFusionError::IoError(io) => from_io(io, &text),
         DataFusionError::Execution(message) => Error::new(ErrorCode::ComputationFailed, sentence(message)),
+        // What the operators say when not even one batch fits into what they may reserve.
+        DataFusionError::Internal(message) if message.contains("data to spill") => from_exhausted(message),
         DataFusionError::Internal(message) => Error::internal(sentence(message)),
         _ => Error::new(ErrorCode::SourceFailed, sentence(&text)),
     }
@@ -97,6 +99,9 @@ fn from_schema_error(error: &SchemaError) -> Error {
 
 fn from_plan_message(message: &str) -> Error {
     let text = sentence(message);
+    if message.contains("does not satisfy order requirements") || message.contains("does not satisfy distribution") {
+        return Error::internal(text);
+    }
     if let Some(rest) = message.strip_prefix("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or_default();
         let error = Error::new(ErrorCode::FunctionNotFound, format!("no function is called `{name}`"));
@@ -136,9 +141,12 @@ fn from_exhausted(message: &str) -> Error {
 
 /// The operator that a memory pool's message names as the one that asked.
 fn operator_of(message: &str) -> Option<String> {
+    // The largest consumers are listed after it; they are not the one that asked.
+    let message = message.split("with top memory consumers").next().unwrap_or(message);
     for (consumer, operator) in [
         ("HashJoinInput", "a hash join"),
         ("NestedLoopJoin", "a nested-loop join"),
+        ("Left side produced", "a nested-loop join"),
         ("CrossJoin", "a cross join"),
         ("TopK", "a sort with a limit"),
         ("ExternalSorter", "a sort"),

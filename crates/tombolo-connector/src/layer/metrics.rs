@@ -7,7 +7,7 @@ use datafusion_physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 use super::pass_on;
-use crate::{
+use crate::{data_bytes, 
     Connector, PlannedScan, QueryContext, RemoteInfo, Result, Scan, StreamWrapper, TableDescription, TableRef,
 };
 
@@ -40,7 +40,7 @@ impl SourceMetrics {
         self.0.rows.load(Ordering::Relaxed)
     }
 
-    /// Bytes received, as they lie in Arrow's buffers.
+    /// Bytes of the values received, as Arrow holds them.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
@@ -116,7 +116,7 @@ impl StreamWrapper for SourceMetrics {
         let counted = stream.inspect(move |batch| match batch {
             Ok(batch) => {
                 counters.0.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-                counters.0.bytes.fetch_add(batch.get_array_memory_size() as u64, Ordering::Relaxed);
+                counters.0.bytes.fetch_add(data_bytes(batch), Ordering::Relaxed);
             }
             Err(_) => {
                 counters.0.errors.fetch_add(1, Ordering::Relaxed);

@@ -80,6 +80,7 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
     // A semi or an anti join puts out rows of one side only; of the other it cannot be told which rows matched.
     let (left, right) = match join.join_type {
         _ if pairs => (Some(counts.left.matched), Some(counts.right.matched)),
+        JoinType::LeftAnti | JoinType::RightAnti if join.null_aware => (None, None),
         JoinType::LeftSemi => (Some(counts.output_rows), None),
         JoinType::LeftAnti => (counts.left.rows.checked_sub(counts.output_rows), None),
         JoinType::RightSemi => (None, Some(counts.output_rows)),

@@ -1,4 +1,4 @@
-//! Stream → client. Backpressure reaches the source: a batch is made only when one is asked for.
+//! Stream → client. Backpressure reaches the source: no more than one batch is made before it is asked for.
 
 mod running;
 

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -127,6 +128,11 @@ impl RunningQuery {
             let Some(stream) = &mut self.stream else { return Ok(None) };
             let next = match self.shared.prepared().deadline {
                 None => stream.next().await,
+                // A stream that always has rows at once would never let a timer be looked at.
+                Some(deadline) if Instant::now() >= deadline => {
+                    self.end();
+                    return Err(self.shared.timed_out());
+                }
                 Some(deadline) => match tokio::time::timeout_at(deadline.into(), stream.next()).await {
                     Ok(next) => next,
                     Err(_) => {
@@ -144,7 +150,12 @@ impl RunningQuery {
                     }
                 }
                 Some(Err(error)) => {
-                    let error = from_datafusion(error);
+                    let mut error = from_datafusion(error);
+                    // A source that ends at the query's own deadline may say so first.
+                    let deadline = self.shared.prepared().deadline;
+                    if error.code() == ErrorCode::Timeout && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        error = self.shared.timed_out();
+                    }
                     self.end();
                     self.run_again(error).await?;
                 }
@@ -223,7 +234,10 @@ impl QueryMonitor {
 
 impl Prepared {
     fn execute(&self) -> Result<SendableRecordBatchStream> {
-        execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)
+        let stream = execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)?;
+        // Read by a task of its own, one batch ahead: an operator may compute for seconds before it lets others run, and
+        // whoever waits for the rows must see a time limit or Ctrl-C meanwhile. The task ends when the stream is dropped.
+        Ok(spawn_buffered(stream, 1))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct ScanCounters {
 pub struct ScanSnapshot {
     /// Rows delivered.
     pub rows: u64,
-    /// Bytes delivered, as they lie in Arrow's buffers.
+    /// Bytes of the values delivered, as Arrow holds them.
     pub bytes: u64,
     /// Batches delivered.
     pub batches: u64,
@@ -61,7 +61,7 @@ impl ScanCounters {
             let _ = self.first_row.compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
         self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(batch.get_array_memory_size() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(tombolo_connector::data_bytes(batch), Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.last_event.fetch_max(now, Ordering::Relaxed);
     }

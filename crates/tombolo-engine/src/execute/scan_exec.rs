@@ -129,6 +129,10 @@ fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input) -> Result<Ar
         return internal_err!("source `{}` gives #{} in {partitions} streams", scan.source.name(), scan.id);
     }
     let mut equivalences = EquivalenceProperties::new(Arc::clone(schema));
+    if let Input::Plan(plan) = input {
+        // Columns keep their positions, so what orders the operator below orders this one.
+        equivalences.add_orderings(plan.properties().equivalence_properties().oeq_class().iter().cloned());
+    }
     let order = scan.order.iter().map(|key| {
         let Expr::Column(column) = &key.expr else {
             return Err(internal_datafusion_err!("the order of #{} is not by columns", scan.id));
@@ -172,7 +176,8 @@ impl ExecutionPlan for SourceScanExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true; self.children().len()]
+        // The order is kept, but to say so would let sorts sink below: they would then be counted, and timed, as the source's.
+        vec![false; self.children().len()]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -19,6 +19,8 @@ pub struct CountedJoin {
     pub id: usize,
     /// Which rows come out of it.
     pub join_type: JoinType,
+    /// Whether an anti join follows NOT IN, so that a null on its right keeps rows from coming out without a match.
+    pub null_aware: bool,
     /// The condition as text.
     pub condition: String,
     /// The tables on its left side, as `source.table`.
@@ -71,6 +73,7 @@ fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
     let counted = Arc::new(CountedJoin {
         id,
         join_type: join.join_type,
+        null_aware: join.null_aware,
         condition: condition.join(" AND "),
         left_tables: tables_of(&join.left),
         right_tables: tables_of(&join.right),

@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::settings::Settings;
@@ -17,7 +19,24 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, hash_jo
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.optimizer.prefer_hash_join = hash_joins;
+    // Each stream of a sort keeps so much for its merge, and DataFusion's 10 MB would be all of a small limit.
+    let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * settings.parallel.max(1));
+    options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
     options.execution.time_zone = Some("UTC".to_owned());
-    SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build()
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rules(physical_rules())
+        .build()
+}
+
+/// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
+/// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
+/// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
 }
