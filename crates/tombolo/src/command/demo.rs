@@ -11,7 +11,7 @@ use crate::{demo, output};
 ///
 /// It needs no server and no network. The folder stays there to play with, its sources connected in its tombolo.toml.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tombolo demo\n  tombolo demo --dir /tmp/shop --no-tour")]
+#[command(after_help = "Examples:\n  tombolo demo\n  tombolo demo --dir try-it --no-tour")]
 pub(crate) struct DemoArgs {
     /// The folder to make the shop in
     #[arg(long, value_name = "FOLDER", default_value = "tombolo-demo")]

@@ -78,11 +78,22 @@ impl Progress {
     }
 }
 
+/// A query that is cancelled leaves no bars either.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Bars {
     fn clear(&mut self) {
-        self.cleared = true;
+        if std::mem::replace(&mut self.cleared, true) {
+            return;
+        }
         // Nothing can be done about a terminal that is gone.
         let _ = self.drawn.clear();
+        // A bar draws itself once more when it is dropped, by then below the answer.
+        self.drawn.set_draw_target(ProgressDrawTarget::hidden());
     }
 
     fn refresh(&mut self) {
