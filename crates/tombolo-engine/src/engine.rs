@@ -159,19 +159,20 @@ impl Engine {
         RunningQuery::start(prepared, replan)
     }
 
-    /// A hash join cannot spill the side that it keeps; a sort-merge join can. So a plan with hash joins has a second one.
+    /// A hash join cannot spill the side that it keeps; a sort-merge join can. And what spills needs memory to read it back,
+    /// for each stream. So a plan that could do with less has a second one.
     fn replan(&self, prepared: &Prepared, options: QueryOptions) -> Option<Replan> {
-        if !execute::has_hash_join(&prepared.plan) {
+        if !execute::has_hash_join(&prepared.plan) && self.0.settings.parallel <= 1 {
             return None;
         }
         let (engine, sql) = (self.clone(), prepared.statement.clone());
-        let again = Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, hash_joins: false };
+        let again = Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, frugal: true };
         Some(Box::new(move || {
             Box::pin(async move {
                 let mut prepared = engine.plan(&sql, &options, &again).await?;
                 prepared.notices.push(
-                    "a hash join did not fit into max_memory: the query ran again with sort-merge joins, which use temporary \
-                     files"
+                    "the query did not fit into max_memory: it ran again on one stream with sort-merge joins, which use \
+                     temporary files"
                         .to_owned(),
                 );
                 Ok(prepared)
@@ -215,7 +216,7 @@ impl Engine {
         let started = Started { at: Utc::now(), instant: Instant::now() };
         let time_limit = options.timeout.or(self.0.settings.max_query_time);
         let deadline = time_limit.and_then(|limit| started.instant.checked_add(limit));
-        let attempt = Attempt { id: uuid::Uuid::now_v7().to_string(), started, deadline, hash_joins: true };
+        let attempt = Attempt { id: uuid::Uuid::now_v7().to_string(), started, deadline, frugal: false };
         let planning = async {
             match self.plan(sql, options, &attempt).await {
                 // A table changed since it was described: what is remembered of its source is dropped, and the plan made
@@ -242,7 +243,7 @@ impl Engine {
         let Inner { catalog, settings, runtime } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
-        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.hash_joins);
+        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.frugal);
 
         let statement = parse::parse_query(sql, &self.source_names())?;
         let logical = plan::logical_plan(statement, catalog, &session).await?;
@@ -259,8 +260,8 @@ impl Engine {
             query_id: id.clone(),
             user: options.user.clone(),
             deadline,
-            batch_size: settings.batch_size,
-            target_partitions: settings.parallel,
+            batch_size: session.config().batch_size(),
+            target_partitions: session.config().target_partitions(),
             runtime,
             session: session.config().clone(),
         }));
@@ -294,7 +295,8 @@ struct Attempt {
     id: String,
     started: Started,
     deadline: Option<Instant>,
-    hash_joins: bool,
+    /// Whether it must do with little memory.
+    frugal: bool,
 }
 
 /// Puts a limit on the answer from outside the statement: one row more than is delivered, so that it is known whether there

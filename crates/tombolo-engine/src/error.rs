@@ -163,6 +163,9 @@ fn operator_of(message: &str) -> Option<String> {
 }
 
 fn from_io(error: &std::io::Error, text: &str) -> Error {
+    if text.contains("max_temp_directory_size") {
+        return from_exhausted(text);
+    }
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
             Error::new(ErrorCode::DiskFull, "the disk for temporary files is full")

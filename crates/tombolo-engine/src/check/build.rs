@@ -7,6 +7,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::receipt::{JoinReceipt, JoinSideReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
 use crate::execute::{ScanSnapshot, SourceScanExec};
 use crate::fuse::{CountedJoin, SideCounts};
+use crate::plan::{expr_text, type_text};
 use crate::pushdown::NotPushedPart;
 
 /// The receipt of one sub-query, from its counters at this moment.
@@ -137,12 +138,16 @@ fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
                     && let Ok((_, field)) = input.schema().qualified_field_from_column(column)
                 {
                     let (from, to) = (field.data_type(), cast.field.data_type());
-                    if is_text(from) && is_text(to) {
+                    let (from_text, to_text) = (type_text(from), type_text(to));
+                    if from_text == to_text {
                         continue;
                     }
-                    let mut notice = format!("{column} ({from}) is converted to {to} to be compared with {other}");
+                    let (key, other) = (expr_text(&cast.expr), expr_text(other));
+                    let mut notice = format!("{key} ({from_text}) is converted to {to_text} to be compared with {other}");
                     if is_text(to) {
                         notice.push_str("; text with leading zeros or blanks does not match");
+                    } else if is_text(from) {
+                        notice.push_str("; text that is not of that type is an error, and `007` equals 7");
                     }
                     if !notices.contains(&notice) {
                         notices.push(notice);

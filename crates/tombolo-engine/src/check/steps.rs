@@ -189,7 +189,7 @@ impl Steps {
         } else if let Some(aggregate) = cast::<AggregateExec>(plan) {
             step.operator = "aggregate".to_owned();
             let group: Vec<&str> = aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
-            let aggregates: Vec<&str> = aggregate.aggr_expr().iter().map(|aggregate| aggregate.name()).collect();
+            let aggregates: Vec<&str> = aggregate.aggr_expr().iter().map(|aggregate| aggregate.human_display().unwrap_or(aggregate.name())).collect();
             if !group.is_empty() {
                 detail("by", group.join(", "));
             }

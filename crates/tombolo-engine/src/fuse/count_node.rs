@@ -10,6 +10,7 @@ use datafusion::logical_expr::logical_plan::builder::build_join_schema;
 use datafusion::logical_expr::{Expr, Extension, Join, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::tally::{JoinTally, Which};
+use crate::plan::expr_text;
 use crate::pushdown::SourceScan;
 
 /// One join that runs here, and its counts.
@@ -68,8 +69,8 @@ pub fn count_joins(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<CountedJoi
 }
 
 fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
-    let on = join.on.iter().map(|(left, right)| format!("{left} = {right}"));
-    let condition: Vec<String> = on.chain(join.filter.iter().map(ToString::to_string)).collect();
+    let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
+    let condition: Vec<String> = on.chain(join.filter.iter().map(expr_text)).collect();
     let counted = Arc::new(CountedJoin {
         id,
         join_type: join.join_type,

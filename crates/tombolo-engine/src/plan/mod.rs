@@ -5,21 +5,24 @@ mod case;
 mod context;
 mod relations;
 mod session;
+mod text;
 
 use std::sync::Arc;
 
+use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::future::try_join_all;
-use tombolo_connector::Result;
+use tombolo_connector::{ErrorCode, Result};
 
 use crate::catalog::{Catalog, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
 pub(crate) use session::new_session;
+pub(crate) use text::{expr_text, type_text};
 
 /// Resolves the names of a statement and plans it, without any optimisation yet.
 ///
@@ -31,18 +34,45 @@ pub(crate) async fn logical_plan(
     session: &SessionState,
 ) -> Result<LogicalPlan> {
     relations::shorten_long_names(&mut statement);
-    let named = relations::relations(&statement)?;
-    let tables = try_join_all(named.into_iter().map(|relation| async move {
+    let tables = described(&statement, catalog).await?;
+    match planned(statement.clone(), tables.clone(), session) {
+        // A column that is not known may have come after its table was described.
+        Err(error) if error.code() == ErrorCode::ColumnNotFound && forget_changed(&tables).await => {
+            planned(statement.clone(), described(&statement, catalog).await?, session)
+        }
+        other => other,
+    }
+}
+
+type Described = Vec<(TableReference, Arc<SourceTable>)>;
+
+/// Describes the tables that a statement names.
+async fn described(statement: &Statement, catalog: &Catalog) -> Result<Described> {
+    let named = relations::relations(statement)?;
+    try_join_all(named.into_iter().map(|relation| async move {
         let resolved = catalog.resolve_table(&relation.parts).await?;
         let description = resolved.source.description(&resolved.table).await?;
         // Offers are made to the connector itself; it is opened here, where waiting is possible.
         resolved.source.connector().await?;
-        Ok::<_, tombolo_connector::Error>((
-            relation.reference,
-            Arc::new(SourceTable::new(resolved.source, description)),
-        ))
+        Ok((relation.reference, Arc::new(SourceTable::new(resolved.source, description))))
     }))
-    .await?;
+    .await
+}
+
+/// Forgets the descriptions that no longer hold, and says whether there were any.
+async fn forget_changed(tables: &Described) -> bool {
+    let mut changed = false;
+    for (_, table) in tables {
+        let Ok(connector) = table.source().connector().await else { continue };
+        if !connector.is_current(table.description()).await {
+            table.source().forget(&table.description().table).await;
+            changed = true;
+        }
+    }
+    changed
+}
+
+fn planned(mut statement: Statement, tables: Described, session: &SessionState) -> Result<LogicalPlan> {
     case::match_column_case(&mut statement, &tables);
     let context = PlanContext::new(session, tables);
     let options = ParserOptions::from(&session.config_options().sql_parser);

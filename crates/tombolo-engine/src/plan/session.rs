@@ -8,19 +8,25 @@ use datafusion::prelude::SessionConfig;
 
 use crate::settings::Settings;
 
-/// Makes the DataFusion session of one query. Without `hash_joins`, joins that can be are sort-merge joins.
-pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, hash_joins: bool) -> SessionState {
+/// Rows in a batch where memory is short: what spilled is read back a batch from each file.
+const FRUGAL_BATCH: usize = 1024;
+
+/// Makes the DataFusion session of one query. A `frugal` one is slower and needs less memory: one stream, smaller batches,
+/// and sort-merge joins wherever they can be.
+pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal: bool) -> SessionState {
+    let parallel = if frugal { 1 } else { settings.parallel.max(1) };
+    let batch_size = if frugal { settings.batch_size.min(FRUGAL_BATCH) } else { settings.batch_size };
     let mut config = SessionConfig::new()
-        .with_target_partitions(settings.parallel.max(1))
-        .with_batch_size(settings.batch_size.max(1))
+        .with_target_partitions(parallel)
+        .with_batch_size(batch_size.max(1))
         .with_information_schema(false);
     let options = config.options_mut();
     // A filter that a top-k or an aggregate fills never completes before its scan: a leaf that waits for it waits for ever.
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    options.optimizer.prefer_hash_join = hash_joins;
+    options.optimizer.prefer_hash_join = !frugal;
     // Each stream of a sort keeps so much for its merge, and DataFusion's 10 MB would be all of a small limit.
-    let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * settings.parallel.max(1));
+    let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * parallel);
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
     options.execution.time_zone = Some("UTC".to_owned());

@@ -6,6 +6,7 @@ use tombolo_connector::{Answer, Connector, Scan, ScanOffer};
 
 use super::node::NotPushedPart;
 use crate::catalog::Source;
+use crate::plan::expr_text;
 
 /// A subtree that one source has accepted so far.
 #[derive(Debug, Clone)]
@@ -103,15 +104,15 @@ impl Candidate {
 /// The parts of an operator as text, in the order of an offer's answers.
 pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
     let mut parts: Vec<String> = match scan {
-        Scan::Filter { predicates, .. } => predicates.iter().map(ToString::to_string).collect(),
-        Scan::Project { exprs, .. } => exprs.iter().map(ToString::to_string).collect(),
+        Scan::Filter { predicates, .. } => predicates.iter().map(expr_text).collect(),
+        Scan::Project { exprs, .. } => exprs.iter().map(expr_text).collect(),
         Scan::Aggregate(aggregate) => {
-            aggregate.group.iter().chain(&aggregate.aggregates).map(ToString::to_string).collect()
+            aggregate.group.iter().chain(&aggregate.aggregates).map(expr_text).collect()
         }
         Scan::Sort { keys, .. } => keys.iter().map(ToString::to_string).collect(),
         Scan::Join(join) => {
-            let on = join.on.iter().map(|(left, right)| format!("{left} = {right}"));
-            on.chain(join.condition.iter().map(ToString::to_string)).collect()
+            let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
+            on.chain(join.condition.iter().map(expr_text)).collect()
         }
         Scan::Limit { skip, fetch, .. } => {
             let fetch = fetch.map_or_else(|| "all rows".to_owned(), |fetch| format!("{fetch} rows"));

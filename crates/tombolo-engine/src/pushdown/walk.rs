@@ -12,6 +12,7 @@ use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 use super::candidate::{Candidate, Order, part_texts};
 use super::node::SourceScan;
 use crate::catalog::{Source, SourceTable};
+use crate::plan::expr_text;
 
 /// A subtree after the walk.
 enum Walked {
@@ -438,7 +439,7 @@ fn same_source(walked: &[Walked]) -> Option<&Arc<Source>> {
 }
 
 fn join_text(join: &Join) -> String {
-    let on = join.on.iter().map(|(left, right)| format!("{left} = {right}"));
-    let parts: Vec<String> = on.chain(join.filter.iter().map(ToString::to_string)).collect();
+    let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
+    let parts: Vec<String> = on.chain(join.filter.iter().map(expr_text)).collect();
     if parts.is_empty() { "every pair of rows".to_owned() } else { parts.join(" AND ") }
 }
