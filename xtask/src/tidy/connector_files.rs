@@ -1,4 +1,5 @@
-//! The same file names in every connector's folder, each with the same duty everywhere.
+//! The same file names in every connector's folder, each with the same duty everywhere. A file that has grown parts keeps
+//! them in a folder of its own name: `native.rs` and `native/functions.rs`.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,8 @@ pub(crate) const REQUIRED: &[&str] =
 
 const OPTIONAL: &[&str] = &["search.rs", "watch.rs", "write.rs", "harness.rs", "tests.rs"];
 
-const OPTIONAL_FOLDERS: &[&str] = &["tests", "snapshots"];
+/// Written by insta.
+const SNAPSHOTS: &str = "snapshots";
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
     let inside: Vec<(&str, &str)> = tree.below(FOLDER).filter_map(|path| path.split_once('/')).collect();
@@ -29,19 +31,32 @@ pub(super) fn check(tree: &Tree, report: &mut Report) {
             }
         }
         let mut strange = BTreeSet::new();
-        for path in paths {
+        for path in &paths {
             match path.split_once('/') {
                 // A folder counts once, whatever is in it.
-                Some((inner, _)) if !OPTIONAL_FOLDERS.contains(&inner) => strange.insert(inner),
-                None if !REQUIRED.contains(&path) && !OPTIONAL.contains(&path) => strange.insert(path),
+                Some((inner, _)) if inner != SNAPSHOTS && !is_of_a_file(inner, &paths) => strange.insert(inner),
+                None if !is_shared(path) => strange.insert(path),
                 _ => false,
             };
         }
         for name in strange {
             let names = [REQUIRED, OPTIONAL].concat().join(" ");
-            report.fail(&format!("{folder}/{name}"), 1, format!("not a name that connectors share: {names}"));
+            let message = format!(
+                "not a name that connectors share; they have {names}, and the parts of a file in a folder of its name"
+            );
+            report.fail(&format!("{folder}/{name}"), 1, message);
         }
     }
+}
+
+fn is_shared(file: &str) -> bool {
+    REQUIRED.contains(&file) || OPTIONAL.contains(&file)
+}
+
+/// Whether a folder holds the parts of a shared file that stands beside it.
+fn is_of_a_file(folder: &str, files: &[&str]) -> bool {
+    let file = format!("{folder}.rs");
+    file != "mod.rs" && is_shared(&file) && files.contains(&file.as_str())
 }
 
 #[cfg(test)]
@@ -67,11 +82,21 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_a_file_are_in_a_folder_of_its_name() {
+        let parts = ["native/functions.rs", "scan/format/mod.rs", "scan/format/csv.rs"];
+        assert_eq!(run(&connector("sqlite", &parts)), Vec::<String>::new());
+        for strange in ["search/index.rs", "mod/a.rs", "docs/a.md"] {
+            let found = run(&connector("sqlite", &[strange]));
+            assert_eq!(found.len(), 1, "{strange}: {found:?}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_strange_is_named() {
         let mut paths = connector("redis", &["pool.rs", "wire/codec.rs", "wire/frame.rs"]);
         paths.retain(|path| !path.ends_with("types.rs"));
         let found = run(&paths);
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "crates/tombolo-connectors/src/redis/mod.rs:1: the connector `redis` has no types.rs");
         assert!(found[1].starts_with("crates/tombolo-connectors/src/redis/pool.rs:1: not a name that"), "{}", found[1]);
         assert!(found[2].starts_with("crates/tombolo-connectors/src/redis/wire:1: "), "{}", found[2]);

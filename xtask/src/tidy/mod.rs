@@ -40,7 +40,7 @@ pub(crate) static CHECKS: &[Check] = &[
     Check { name: "source-names", purpose: "the engine names no kind of source", run: source_names::check },
     Check {
         name: "connectors",
-        purpose: "every connector folder holds the same file names",
+        purpose: "every connector folder holds the same file names, and a file's parts in a folder of its name",
         run: connector_files::check,
     },
     Check {

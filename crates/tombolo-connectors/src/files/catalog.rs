@@ -1,5 +1,7 @@
 //! Which tables there are, which files each one has, and what is known of it.
 
+pub(super) mod partition;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -13,10 +15,10 @@ use tombolo_connector::{
     nearest_name,
 };
 
+use self::partition::PartitionColumn;
 use super::client::{FileStore, Place};
 use super::config::{FilesConfig, SCHEMA};
-use super::format;
-use super::partition::{self, PartitionColumn};
+use super::scan::format;
 use super::types::{Format, format_of, split_compression, type_name};
 
 /// A table by name, with where its files are.

@@ -1,5 +1,7 @@
 //! The store that holds the files: local disk or an object store, behind one interface.
 
+pub(super) mod pinned;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,17 +1,14 @@
 //! Files as tables: Parquet, CSV, JSON lines and Arrow, on local disk and in object stores.
 //!
 //! Parquet and Arrow are read by DataFusion's own scans, so that pruning by row groups, pages, Bloom filters and run-time
-//! filters works. CSV and JSON are decoded by Arrow's readers as text and typed by [`format::text`], since the readers'
+//! filters works. CSV and JSON are decoded by Arrow's readers as text and typed by [`types::text`], since the readers'
 //! own typing changes values in silence: `00501` to 501, `1.5` to 1, a time to whole seconds.
 
 mod capability;
 mod catalog;
 mod client;
 mod config;
-mod format;
 mod native;
-mod partition;
-mod pinned;
 mod scan;
 mod types;
 

@@ -1,5 +1,7 @@
 //! An accepted tree as streams: which files are left, and who reads them.
 
+pub(super) mod format;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -27,16 +29,16 @@ use tombolo_connector::{
     StreamWrapper, TableDescription, tombolo_error_in,
 };
 
+use self::format::reader::{TextReader, TextScan};
+use self::format::{each_file, parquet};
 use super::FilesConnector;
 use super::capability::{FlatScan, Layout};
-use super::catalog::{DataFile, TableFiles};
+use super::catalog::{DataFile, TableFiles, partition};
+use super::client::pinned::PinnedStore;
 use super::client::{replaced, vanished};
 use super::config::Location;
-use super::format::reader::{TextReader, TextScan};
-use super::format::{each_file, parquet};
-use super::pinned::PinnedStore;
+use super::native;
 use super::types::Format;
-use super::{native, partition};
 
 /// A file that is left to read, with the values of its folders.
 pub(super) type ChosenFile = (DataFile, Vec<ScalarValue>);

@@ -1,5 +1,7 @@
 //! File formats by name, and the types that a user can declare.
 
+pub(super) mod text;
+
 use std::fmt;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};

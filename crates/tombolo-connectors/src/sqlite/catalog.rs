@@ -1,3 +1,5 @@
+pub(super) mod profile;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
@@ -8,10 +10,10 @@ use tombolo_connector::{
     TableDescription, TableKind, TableRef, TableStatistics,
 };
 
+use self::profile::{AS_TEXT, ColumnProfile, Inspected, Inspector, TableProfile};
 use super::SCHEMA;
 use super::client::{Client, Lease};
 use super::config::{Config, VerifyTypes};
-use super::profile::{AS_TEXT, ColumnProfile, Inspector, TableProfile};
 use super::types::{Affinity, candidates};
 
 /// The largest file whose tables are read to learn their values' types, under `verify_types = "auto"`.
@@ -219,7 +221,7 @@ fn inspect(
     table: &TableRef,
     declared: &DeclaredTable,
     config: &Config,
-) -> Result<(u64, Vec<super::profile::Inspected>)> {
+) -> Result<(u64, Vec<Inspected>)> {
     let affinities: Vec<Affinity> = declared.columns.iter().map(|column| Affinity::of(&column.declared)).collect();
     let mut inspectors: Vec<Inspector> = declared
         .columns

@@ -4,9 +4,7 @@ mod capability;
 mod catalog;
 mod client;
 mod config;
-mod functions;
 mod native;
-mod profile;
 mod scan;
 mod types;
 
@@ -19,6 +17,7 @@ use tombolo_connector::{
 };
 
 use self::capability::capabilities;
+use self::catalog::profile::TableProfile;
 use self::client::Client;
 use self::config::{Config, OPTIONS, URLS};
 use self::native::SqliteDialect;
@@ -92,7 +91,7 @@ impl Connector for Sqlite {
     }
 
     async fn is_current(&self, description: &TableDescription) -> bool {
-        let Some(profile) = profile::TableProfile::of(description) else { return false };
+        let Some(profile) = TableProfile::of(description) else { return false };
         match self.client.call(Client::mark).await {
             Ok(mark) => mark == profile.mark,
             Err(_) => false,

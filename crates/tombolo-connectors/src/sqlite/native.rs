@@ -1,9 +1,11 @@
+mod functions;
+
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use tombolo_connector::{Collation, ScanTable, TableRef};
 
-use super::profile::TableProfile;
+use super::catalog::profile::{AS_TEXT, TableProfile};
 use super::types::{MAX_DECIMAL_DIGITS, print_date, print_timestamp, timestamp_form};
 use crate::sql::{
     AggregateCall, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text, string_literal,
@@ -37,7 +39,7 @@ impl Dialect for SqliteDialect {
         let profile = profile.unwrap_or_default();
         let doubt = if column.uniform { None } else { profile.doubt.clone().or_else(unknown) };
         let form = match profile.form.as_deref() {
-            Some(name) if name == super::profile::AS_TEXT.0 => super::profile::AS_TEXT,
+            Some(name) if name == AS_TEXT.0 => AS_TEXT,
             Some(name) => timestamp_form(name).unwrap_or(Form::NATURAL),
             None => Form::NATURAL,
         };
@@ -257,7 +259,7 @@ impl Dialect for SqliteDialect {
     }
 
     fn function(&self, name: &str, arguments: &[Value]) -> Shipped {
-        super::functions::function(self, name, arguments)
+        functions::function(self, name, arguments)
     }
 
     fn like(&self, value: &Value, pattern: &[LikePart], negated: bool) -> Shipped {
@@ -293,7 +295,7 @@ impl Dialect for SqliteDialect {
     }
 
     fn aggregate(&self, call: &AggregateCall<'_>) -> Shipped {
-        super::functions::aggregate(self, call)
+        functions::aggregate(self, call)
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

@@ -18,10 +18,10 @@ use tombolo_connector::{
     Error, ErrorCode, KeyBatch, QueryContext, Result, RowCount, Scan, ScanReader, ScanStatistics, TableDescription,
 };
 
+use super::catalog::profile::{AS_TEXT, TableProfile};
 use super::catalog::{in_snapshot, still_holds};
 use super::client::{Client, Lease, Stop};
 use super::native::{SCALED, SqliteDialect};
-use super::profile::{AS_TEXT, TableProfile};
 use super::types::{describe, parse_date, parse_decimal, parse_timestamp};
 use crate::sql::{self, Form, Printed};
 

@@ -236,7 +236,7 @@ async fn rows_are_counted_when_the_sample_ends_with_the_file() {
 
 #[test]
 fn a_double_keeps_every_digit_or_is_none() {
-    use super::super::format::text::{TypeGuess, convert};
+    use super::super::types::text::{TypeGuess, convert};
     use arrow::array::{AsArray, StringViewArray};
     let double = |text: &str| {
         let texts = StringViewArray::from(vec![text]);

@@ -12,10 +12,10 @@ use tombolo_connector::{Error, ErrorCode, Result, RowCount};
 
 use super::each_file;
 use super::rows::{self, RowsError, TextDecoder, TextRows};
-use super::text::TypeGuess;
 use crate::files::catalog::{DataFile, Found, TableFiles};
 use crate::files::client::FileStore;
 use crate::files::config::{CsvConfig, FilesConfig};
+use crate::files::types::text::TypeGuess;
 
 /// The longest header line that is looked for.
 const MAX_HEADER_BYTES: usize = 4 << 20;

@@ -12,35 +12,34 @@ use object_store::path::Path;
 use std::sync::Arc;
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 
-use super::catalog::DataFile;
-use super::config::FilesConfig;
-use super::format::text;
-use super::types::type_name;
+use super::DataFile;
+use crate::files::config::FilesConfig;
+use crate::files::types::{text, type_name};
 
 /// The folder that Hive writes for null.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A column whose values are in the names of folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PartitionColumn {
-    pub(super) name: String,
-    pub(super) data_type: DataType,
-    pub(super) nullable: bool,
+pub(in crate::files) struct PartitionColumn {
+    pub(in crate::files) name: String,
+    pub(in crate::files) data_type: DataType,
+    pub(in crate::files) nullable: bool,
 }
 
 impl PartitionColumn {
-    pub(super) fn field(&self) -> Field {
+    pub(in crate::files) fn field(&self) -> Field {
         Field::new(&self.name, self.data_type.clone(), self.nullable)
     }
 }
 
 /// Reads `key=value`.
-pub(super) fn key_value(folder: &str) -> Option<(&str, &str)> {
+pub(in crate::files) fn key_value(folder: &str) -> Option<(&str, &str)> {
     folder.split_once('=').filter(|(key, _)| !key.is_empty())
 }
 
 /// The folders between `base` and a file.
-pub(super) fn folders_below(base: &Path, path: &Path) -> Vec<String> {
+pub(in crate::files) fn folders_below(base: &Path, path: &Path) -> Vec<String> {
     let mut parts: Vec<String> = match path.prefix_match(base) {
         Some(parts) => parts.map(|part| part.as_ref().to_owned()).collect(),
         None => Vec::new(),
@@ -50,7 +49,7 @@ pub(super) fn folders_below(base: &Path, path: &Path) -> Vec<String> {
 }
 
 /// The keys and values of the `k=v` folders between `base` and a file.
-pub(super) fn pairs_below(base: &Path, path: &Path) -> Vec<(String, Option<String>)> {
+pub(in crate::files) fn pairs_below(base: &Path, path: &Path) -> Vec<(String, Option<String>)> {
     let folders = folders_below(base, path);
     let pairs = folders.iter().filter_map(|folder| key_value(folder));
     pairs
@@ -83,7 +82,7 @@ fn percent_decoded(value: &str) -> String {
 }
 
 /// Types the columns by the values of all folders: whole numbers, else dates, else text; or as the user declared.
-pub(super) fn columns(
+pub(in crate::files) fn columns(
     table: &str,
     names: &[String],
     files: &[DataFile],
@@ -122,7 +121,7 @@ pub(super) fn columns(
 ///
 /// # Errors
 /// [`ErrorCode::InvalidValue`] where a folder's name does not have the type of its column.
-pub(super) fn values(columns: &[PartitionColumn], file: &DataFile, shown: &str) -> Result<Vec<ScalarValue>> {
+pub(in crate::files) fn values(columns: &[PartitionColumn], file: &DataFile, shown: &str) -> Result<Vec<ScalarValue>> {
     let typed = columns.iter().zip(&file.partitions).map(|(column, value)| {
         let texts = arrow::array::StringViewArray::from_iter([value.as_deref()]);
         let array = text::convert(&texts, &column.data_type, None).map_err(|misfit| {
@@ -140,7 +139,7 @@ pub(super) fn values(columns: &[PartitionColumn], file: &DataFile, shown: &str) 
 }
 
 /// Says for each file whether its folders satisfy the predicates, which name only partition columns.
-pub(super) fn matching(
+pub(in crate::files) fn matching(
     columns: &[PartitionColumn],
     files: &[Vec<ScalarValue>],
     predicates: &[Expr],

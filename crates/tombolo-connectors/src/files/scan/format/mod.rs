@@ -1,27 +1,26 @@
 //! One file for each format, and what CSV and JSON share.
 
-pub(super) mod arrow_ipc;
-pub(super) mod csv;
-pub(super) mod json;
-pub(super) mod parquet;
-pub(super) mod reader;
-pub(super) mod rows;
-pub(super) mod text;
+pub(in crate::files) mod arrow_ipc;
+pub(in crate::files) mod csv;
+pub(in crate::files) mod json;
+pub(in crate::files) mod parquet;
+pub(in crate::files) mod reader;
+pub(in crate::files) mod rows;
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use tombolo_connector::Result;
 
-use super::catalog::{DataFile, Found, TableFiles};
-use super::client::FileStore;
-use super::config::FilesConfig;
-use super::types::Format;
+use crate::files::catalog::{DataFile, Found, TableFiles};
+use crate::files::client::FileStore;
+use crate::files::config::FilesConfig;
+use crate::files::types::Format;
 
 /// How many files are looked into at once.
 const CONCURRENT_FILES: usize = 16;
 
 /// Finds the columns of a table, and what is known of its size.
-pub(super) async fn describe(store: &FileStore, config: &FilesConfig, table: &TableFiles) -> Result<Found> {
+pub(in crate::files) async fn describe(store: &FileStore, config: &FilesConfig, table: &TableFiles) -> Result<Found> {
     match table.format {
         Format::Parquet => parquet::describe(store, table).await,
         Format::Arrow => arrow_ipc::describe(store, table).await,
@@ -31,7 +30,7 @@ pub(super) async fn describe(store: &FileStore, config: &FilesConfig, table: &Ta
 }
 
 /// Looks into several files at once, and gives what was found in the files' order.
-pub(super) async fn each_file<T: Send>(
+pub(in crate::files) async fn each_file<T: Send>(
     store: &FileStore,
     files: Vec<DataFile>,
     look: impl Fn(FileStore, DataFile) -> BoxFuture<'static, Result<T>> + Send,

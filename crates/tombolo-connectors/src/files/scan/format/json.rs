@@ -12,10 +12,10 @@ use tombolo_connector::{Error, ErrorCode, Result};
 
 use super::csv::{Sample, plain_size};
 use super::rows::{self, ByteStream, TextDecoder, TextRows};
-use super::text::TypeGuess;
 use crate::files::catalog::{DataFile, Found, TableFiles, is_text};
 use crate::files::client::FileStore;
 use crate::files::config::FilesConfig;
+use crate::files::types::text::TypeGuess;
 
 /// Values nested deeper than this are refused, since each level is a call.
 const MAX_DEPTH: usize = 100;

@@ -3,48 +3,48 @@ use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::TableDescription;
 
-use super::types::{Affinity, MAX_DECIMAL_DIGITS, parse_date, parse_decimal, parse_timestamp};
 use crate::sql::Form;
+use crate::sqlite::types::{Affinity, MAX_DECIMAL_DIGITS, parse_date, parse_decimal, parse_timestamp};
 
 /// What the connector keeps of a table beside its description: when it was read, and how the values are stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct TableProfile {
-    /// The state of the file; see [`super::client::Client::mark`].
-    pub(super) mark: String,
+pub(in crate::sqlite) struct TableProfile {
+    /// The state of the file; see [`crate::sqlite::client::Client::mark`].
+    pub(in crate::sqlite) mark: String,
     /// In the order of the description's columns.
-    pub(super) columns: Vec<ColumnProfile>,
+    pub(in crate::sqlite) columns: Vec<ColumnProfile>,
 }
 
 /// The form of a column that is carried as text whatever it holds.
-pub(super) const AS_TEXT: Form = Form("as text");
+pub(in crate::sqlite) const AS_TEXT: Form = Form("as text");
 
 /// What is known of one column's stored values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct ColumnProfile {
+pub(in crate::sqlite) struct ColumnProfile {
     /// Whether this was learnt by reading every value, and not from the schema alone.
-    pub(super) verified: bool,
+    pub(in crate::sqlite) verified: bool,
     /// Why the stored values must not be compared in SQLite.
-    pub(super) doubt: Option<String>,
+    pub(in crate::sqlite) doubt: Option<String>,
     /// The form of timestamps, or [`AS_TEXT`].
-    pub(super) form: Option<String>,
-    pub(super) nul_free: bool,
-    pub(super) negative_zero: bool,
+    pub(in crate::sqlite) form: Option<String>,
+    pub(in crate::sqlite) nul_free: bool,
+    pub(in crate::sqlite) negative_zero: bool,
     /// The largest absolute value of a number; absent where one is infinite or none was read.
-    pub(super) magnitude: Option<f64>,
+    pub(in crate::sqlite) magnitude: Option<f64>,
     /// Whether SQLite would convert the other side of a comparison with this text.
-    pub(super) converts: bool,
+    pub(in crate::sqlite) converts: bool,
 }
 
 impl TableProfile {
     /// Reads the profile that a description carries.
-    pub(super) fn of(description: &TableDescription) -> Option<Self> {
+    pub(in crate::sqlite) fn of(description: &TableDescription) -> Option<Self> {
         serde_json::from_str(description.fingerprint.as_deref()?).ok()
     }
 }
 
 /// Looks at the stored values of one column, to learn which type they all have.
 #[derive(Debug)]
-pub(super) struct Inspector {
+pub(in crate::sqlite) struct Inspector {
     candidates: Vec<Candidate>,
     nulls: u64,
     bytes: u64,
@@ -65,16 +65,16 @@ struct Candidate {
 
 /// What an [`Inspector`] found.
 #[derive(Debug)]
-pub(super) struct Inspected {
-    pub(super) data_type: DataType,
-    pub(super) uniform: bool,
-    pub(super) profile: ColumnProfile,
-    pub(super) nulls: u64,
-    pub(super) bytes: u64,
+pub(in crate::sqlite) struct Inspected {
+    pub(in crate::sqlite) data_type: DataType,
+    pub(in crate::sqlite) uniform: bool,
+    pub(in crate::sqlite) profile: ColumnProfile,
+    pub(in crate::sqlite) nulls: u64,
+    pub(in crate::sqlite) bytes: u64,
 }
 
 impl Inspector {
-    pub(super) fn new(candidates: Vec<DataType>) -> Self {
+    pub(in crate::sqlite) fn new(candidates: Vec<DataType>) -> Self {
         let candidates = candidates
             .into_iter()
             .map(|data_type| Candidate { data_type, fits: true, uniform: true, form: None })
@@ -82,7 +82,7 @@ impl Inspector {
         Self { candidates, nulls: 0, bytes: 0, magnitude: 0.0, negative_zero: false, nul: false }
     }
 
-    pub(super) fn inspect(&mut self, value: ValueRef<'_>) {
+    pub(in crate::sqlite) fn inspect(&mut self, value: ValueRef<'_>) {
         match value {
             ValueRef::Null => {
                 self.nulls += 1;
@@ -108,7 +108,7 @@ impl Inspector {
     }
 
     /// The first type that fits all values; where none does, the first of all, whose values are not uniform.
-    pub(super) fn finish(mut self, affinity: Affinity) -> Inspected {
+    pub(in crate::sqlite) fn finish(mut self, affinity: Affinity) -> Inspected {
         let at = self.candidates.iter().position(|candidate| candidate.fits).unwrap_or(0);
         let candidate = self.candidates.swap_remove(at);
         let text = matches!(candidate.data_type, DataType::Utf8);

@@ -10,7 +10,7 @@ use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::files::catalog::DataFile;
 use crate::files::client::FileStore;
-use crate::files::pinned::stream_file;
+use crate::files::client::pinned::stream_file;
 
 /// The bytes of one file, decompressed.
 pub(in crate::files) type ByteStream = BoxStream<'static, Result<Bytes>>;

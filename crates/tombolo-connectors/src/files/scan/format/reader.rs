@@ -14,13 +14,13 @@ use tombolo_connector::{Error, ErrorCode, KeyBatch, Result, ScanReader};
 
 use super::csv::CsvFile;
 use super::rows::{RowsError, TextRows};
-use super::{csv, json, text};
+use super::{csv, json};
 use crate::files::catalog::DataFile;
+use crate::files::catalog::partition::PartitionColumn;
 use crate::files::client::FileStore;
 use crate::files::config::FilesConfig;
-use crate::files::partition::PartitionColumn;
 use crate::files::scan::ChosenFile;
-use crate::files::types::{Format, type_name};
+use crate::files::types::{Format, text, type_name};
 
 /// What is read of each file.
 #[derive(Debug)]

@@ -20,14 +20,14 @@ use object_store::{
 /// A Parquet file is read in many requests by the offsets of its footer; were it replaced between two of them, the rows
 /// could be wrong without any error. Every request therefore names the version (its entity tag). It writes nothing.
 #[derive(Debug)]
-pub(super) struct PinnedStore {
+pub(in crate::files) struct PinnedStore {
     inner: Arc<dyn ObjectStore>,
     versions: HashMap<Path, String>,
     local: bool,
 }
 
 impl PinnedStore {
-    pub(super) fn new<'a>(
+    pub(in crate::files) fn new<'a>(
         inner: Arc<dyn ObjectStore>,
         files: impl IntoIterator<Item = &'a ObjectMeta>,
         local: bool,
@@ -95,7 +95,7 @@ impl ObjectStore for PinnedStore {
 }
 
 /// The bytes of one planned file from its start to its end.
-pub(super) async fn stream_file(
+pub(in crate::files) async fn stream_file(
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
 ) -> Result<BoxStream<'static, Result<Bytes>>> {

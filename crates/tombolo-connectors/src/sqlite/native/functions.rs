@@ -1,7 +1,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::native::{SCALED, SqliteDialect, exact_decimal};
+use super::{SCALED, SqliteDialect, exact_decimal};
 use crate::sql::{AggregateCall, Dialect, Facts, Form, Level, Shipped, Value, is_text, scalar_text};
 
 /// The longest text SQLite holds has so many characters.
