@@ -92,7 +92,7 @@ impl Config {
 /// Reads `sqlite:PATH`, or a path that ends as database files do.
 pub(super) fn parse_url(url: &str) -> Option<Result<Options>> {
     if let Some(path) = url.strip_prefix(URL_PREFIX) {
-        // Two slashes are an empty host, as in `sqlite:///tmp/a.db`.
+        // Two slashes are an empty host, as in `sqlite:///data/a.db`.
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path == ":memory:" {
             return Some(Err(Error::new(ErrorCode::Usage, format!("`{url}` names no file"))

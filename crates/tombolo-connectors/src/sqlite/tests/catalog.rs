@@ -123,7 +123,7 @@ fn urls_of_database_files_are_known() {
         |url: &str| parse_url(url).map(|options| options.map(|options| options.text("path").map(ToOwned::to_owned)));
     for (url, expected) in [
         ("sqlite:shop.db", Some("shop.db")),
-        ("sqlite:///tmp/shop.data", Some("/tmp/shop.data")),
+        ("sqlite:///srv/shop.data", Some("/srv/shop.data")),
         ("data/Shop.SQLite3", Some("data/Shop.SQLite3")),
         ("shop.parquet", None),
         ("http://host/x.db", None),
