@@ -21,13 +21,14 @@ use datafusion::sql::sqlparser::parser::Parser;
 pub struct Rules {
     /// By how much floats may differ, relative to the larger one: sums depend on the order of their rows.
     pub float_bound: f64,
-    /// Whether integers of different widths are the same. A store such as SQLite has only one width.
-    pub any_integer_width: bool,
+    /// Whether integers of different widths are the same, and decimals of different precisions, which follow from them where
+    /// the two are multiplied. A store such as SQLite has one width only.
+    pub any_width: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { float_bound: 1e-9, any_integer_width: false }
+        Self { float_bound: 1e-9, any_width: false }
     }
 }
 
@@ -89,7 +90,8 @@ fn plain(data_type: &DataType, rules: Rules) -> DataType {
         DataType::Dictionary(_, values) => plain(values, rules),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        integer if rules.any_integer_width && integer.is_integer() => DataType::Int64,
+        integer if rules.any_width && integer.is_integer() => DataType::Int64,
+        DataType::Decimal128(_, scale) if rules.any_width => DataType::Decimal128(38, *scale),
         other => other.clone(),
     }
 }

@@ -1,5 +1,5 @@
 -- Large volume customer
-SELECT c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity)
+SELECT c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity) AS sum_qty
 FROM shop.customer, shop.orders, lake.lineitem
 WHERE o_orderkey IN (SELECT l_orderkey FROM lake.lineitem GROUP BY l_orderkey HAVING sum(l_quantity) > 300)
   AND c_custkey = o_custkey

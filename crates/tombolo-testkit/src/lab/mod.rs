@@ -5,6 +5,7 @@ mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -129,6 +130,15 @@ impl Lab {
     /// How many files lie in the folder for temporary files.
     pub fn temp_files(&self) -> usize {
         count_files(&self.temp_dir())
+    }
+
+    /// Waits until no temporary file is left. Operators end where they next let others run, on threads of their own.
+    pub async fn temp_files_gone(&self) {
+        let begun = Instant::now();
+        while self.temp_files() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{} temporary files are left", self.temp_files());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A text with the lab's folder taken out, which has another name in each run.

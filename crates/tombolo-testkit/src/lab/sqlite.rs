@@ -16,6 +16,8 @@ impl SqliteFile {
     pub(super) fn create(path: PathBuf) -> Self {
         let connection = Connection::open(&path).unwrap();
         connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        // Orphans are what many tests are about.
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
         Self { path, connection }
     }
 
@@ -26,7 +28,7 @@ impl SqliteFile {
 
     /// Runs statements.
     pub fn execute(&self, sql: &str) -> &Self {
-        self.try_execute(sql).unwrap_or_else(|error| panic!("{error} in {sql}"));
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{error} in {:.300}", sql));
         self
     }
 
