@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::{Schema, SchemaRef};
 use chrono::Utc;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -218,16 +219,20 @@ impl Engine {
         let deadline = time_limit.and_then(|limit| started.instant.checked_add(limit));
         let attempt = Attempt { id: uuid::Uuid::now_v7().to_string(), started, deadline, frugal: false };
         let planning = async {
-            match self.plan(sql, options, &attempt).await {
-                // A table changed since it was described: what is remembered of its source is dropped, and the plan made
-                // once more.
-                Err(error) if error.code() == ErrorCode::SchemaChanged => {
-                    if let Some(source) = error.source_name() {
-                        self.refresh(source).await?;
-                    }
-                    self.plan(sql, options, &attempt).await
+            // A table changed since it was described: what is remembered of its source is dropped, and the plan made once
+            // more. That may happen to each source once.
+            let mut refreshed: Vec<String> = Vec::new();
+            loop {
+                match self.plan(sql, options, &attempt).await {
+                    Err(error) if error.code() == ErrorCode::SchemaChanged => match error.source_name() {
+                        Some(source) if !refreshed.iter().any(|known| known == source) => {
+                            self.refresh(source).await?;
+                            refreshed.push(source.to_owned());
+                        }
+                        _ => return Err(error),
+                    },
+                    other => return other,
                 }
-                other => other,
             }
         };
         match deadline {
@@ -248,9 +253,10 @@ impl Engine {
         let statement = parse::parse_query(sql, &self.source_names())?;
         let logical = plan::logical_plan(statement, catalog, &session).await?;
         let logical = policy::apply(logical, &options.user)?;
+        let named = plan::named_output(&logical);
         let logical = limited(logical, options.limit)?;
         let logical = plan::optimize(&logical, &session)?;
-        let (columns, notices) = (check::column_origins(&logical), check::notices(&logical));
+        let (columns, notices) = (check::column_origins(&logical, &named), check::notices(&logical));
         let logical = pushdown::push_down(logical, settings.pushdown)?;
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
@@ -276,6 +282,7 @@ impl Engine {
             statement: sql.to_owned(),
             planning_ms: started.instant.elapsed().as_secs_f64() * 1e3,
             started,
+            schema: answer_schema(&named, &physical.schema()),
             plan: physical,
             task: session.task_ctx(),
             scans: scans.planned(),
@@ -287,6 +294,14 @@ impl Engine {
             deadline,
         })
     }
+}
+
+/// The names of one schema over the types of another, which are those that come.
+fn answer_schema(named: &SchemaRef, given: &SchemaRef) -> SchemaRef {
+    let fields = named.fields().iter().zip(given.fields()).map(|(name, field)| {
+        Arc::new(field.as_ref().clone().with_name(name.name()))
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), given.metadata().clone()))
 }
 
 /// One try to run a query.

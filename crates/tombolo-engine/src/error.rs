@@ -18,6 +18,9 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => Error::new(ErrorCode::SyntaxError, sentence(&parser.to_string())),
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow),
         DataFusionError::IoError(io) => from_io(io, &text),
+        DataFusionError::Execution(message) if message.contains("does not support") => {
+            Error::new(ErrorCode::Unsupported, sentence(message))
+        }
         DataFusionError::Execution(message) => Error::new(ErrorCode::ComputationFailed, sentence(message)),
         // What the operators say when not even one batch fits into what they may reserve.
         DataFusionError::Internal(message) if message.contains("data to spill") => from_exhausted(message),

@@ -1,19 +1,21 @@
 use std::collections::BTreeSet;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::receipt::ColumnReceipt;
 use crate::catalog::SourceTable;
 
-/// Where the columns of a plan's answer came from. The plan is the optimised one, before it is cut into sub-queries.
-pub fn column_origins(plan: &LogicalPlan) -> Vec<ColumnReceipt> {
-    let fields = plan.schema().fields();
+/// Where the columns of a plan's answer came from, under the names of `named`. The plan is the optimised one, before it is
+/// cut into sub-queries.
+pub fn column_origins(plan: &LogicalPlan, named: &SchemaRef) -> Vec<ColumnReceipt> {
+    let fields = named.fields();
     let receipt = |(index, field): (usize, &arrow::datatypes::FieldRef)| {
         let Origin { columns, computed } = origin(plan, index);
         ColumnReceipt {
             name: field.name().clone(),
-            data_type: field.data_type().to_string(),
+            data_type: plan.schema().field(index).data_type().to_string(),
             origins: columns.into_iter().collect(),
             computed,
         }

@@ -73,13 +73,18 @@ impl Steps {
         }
         let mut step = self.here(plan, plan.name().trim_end_matches("Exec"));
         self.describe(plan, &mut step);
+        add_fetch(plan, &mut step);
         step
     }
 
     /// A plan that is not shown stands for its only input.
     fn through(&self, plan: &Arc<dyn ExecutionPlan>) -> PlanStep {
         match plan.children().as_slice() {
-            [input] => self.step(input),
+            [input] => {
+                let mut step = self.step(input);
+                add_fetch(plan, &mut step);
+                step
+            }
             _ => self.here(plan, plan.name()),
         }
     }
@@ -194,7 +199,7 @@ impl Steps {
                 detail("by", group.join(", "));
             }
             if !aggregates.is_empty() {
-                detail("compute", aggregates.join(", "));
+                detail("compute", plain(&aggregates.join(", ")));
             }
         } else if let Some(filter) = cast::<FilterExec>(plan) {
             step.operator = "filter".to_owned();
@@ -244,6 +249,16 @@ impl Steps {
     }
 }
 
+/// A limit that an operator keeps beside its own work, which no step of its own shows.
+fn add_fetch(plan: &Arc<dyn ExecutionPlan>, step: &mut PlanStep) {
+    if let Some(fetch) = plan.fetch()
+        && step.remote.is_none()
+        && step.details.iter().all(|(label, _)| label != "first")
+    {
+        step.details.push(("first".to_owned(), format!("{fetch} rows")));
+    }
+}
+
 /// The operators that a source does, from the outside in, each once in a row.
 fn collect_operators(scan: &tombolo_connector::Scan, operators: &mut Vec<String>) {
     let operator = scan.operator();
@@ -269,11 +284,17 @@ fn is_column(expr: &Arc<dyn PhysicalExpr>) -> bool {
     (expr.as_ref() as &dyn Any).is::<Column>()
 }
 
+/// A name that DataFusion made of an aggregate, as it would be written.
+fn plain(name: &str) -> String {
+    name.replace("count(Int64(1))", "count(*)").replace("count(1)", "count(*)")
+}
+
 /// An expression with names alone, without the positions that DataFusion prints.
 fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
-    datafusion::physical_expr::utils::collect_columns(expr).into_iter().fold(expr.to_string(), |text, column| {
+    let text = datafusion::physical_expr::utils::collect_columns(expr).into_iter().fold(expr.to_string(), |text, column| {
         text.replace(&format!("{}@{}", column.name(), column.index()), column.name())
-    })
+    });
+    plain(&text)
 }
 
 fn direction(options: arrow::compute::SortOptions) -> &'static str {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) started: Started,
     pub(crate) planning_ms: f64,
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// The columns of the answer, under the names that are shown.
+    pub(crate) schema: SchemaRef,
     pub(crate) task: Arc<TaskContext>,
     pub(crate) scans: Vec<Arc<SourceScanExec>>,
     pub(crate) joins: Vec<Arc<CountedJoin>>,
@@ -97,7 +99,7 @@ impl RunningQuery {
     /// Starts a query. `replan` serves once, when memory ran out before the first row was delivered.
     pub(crate) fn start(prepared: Prepared, replan: Option<Replan>) -> Result<Self> {
         let stream = prepared.execute()?;
-        let schema = stream.schema();
+        let schema = Arc::clone(&prepared.schema);
         let shared = Arc::new(Shared {
             prepared: RwLock::new(Arc::new(prepared)),
             rows: AtomicU64::new(0),
@@ -143,7 +145,7 @@ impl RunningQuery {
             };
             match next {
                 Some(Ok(batch)) => {
-                    let batch = self.within_limit(batch);
+                    let batch = self.named(self.within_limit(batch))?;
                     if batch.num_rows() > 0 {
                         self.shared.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                         return Ok(Some(batch));
@@ -181,6 +183,12 @@ impl RunningQuery {
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
         *self.shared.prepared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(prepared);
         Ok(())
+    }
+
+    fn named(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let (_, columns, rows) = batch.into_parts();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(|error| from_datafusion(error.into()))
     }
 
     /// Cuts a batch at the limit. One row more than the limit was asked for, so that it is known whether there are more.

@@ -3,6 +3,7 @@
 
 mod case;
 mod context;
+mod names;
 mod relations;
 mod session;
 mod text;
@@ -12,15 +13,17 @@ use std::sync::Arc;
 use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::planner::ContextProvider;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::future::try_join_all;
-use tombolo_connector::{ErrorCode, Result};
+use tombolo_connector::{Error, ErrorCode, Result, nearest_name};
 
 use crate::catalog::{Catalog, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
+pub(crate) use names::named_output;
 pub(crate) use session::new_session;
 pub(crate) use text::{expr_text, type_text};
 
@@ -76,7 +79,20 @@ fn planned(mut statement: Statement, tables: Described, session: &SessionState) 
     case::match_column_case(&mut statement, &tables);
     let context = PlanContext::new(session, tables);
     let options = ParserOptions::from(&session.config_options().sql_parser);
-    SqlToRel::new_with_options(&context, options).sql_statement_to_plan(statement).map_err(from_datafusion)
+    SqlToRel::new_with_options(&context, options)
+        .sql_statement_to_plan(statement)
+        .map_err(|error| near_function(from_datafusion(error), &context))
+}
+
+/// Names the function that was meant, where one is near.
+fn near_function(error: Error, context: &PlanContext<'_>) -> Error {
+    let wanted = error.message().split('`').nth(1).filter(|_| error.code() == ErrorCode::FunctionNotFound);
+    let known = [context.udf_names(), context.udaf_names(), context.udwf_names()].concat();
+    let near = wanted.and_then(|name| nearest_name(name, known.iter().map(String::as_str)).map(str::to_owned));
+    match near {
+        Some(near) => error.with_hint(format!("Did you mean `{near}`?")),
+        None => error,
+    }
 }
 
 /// Types, simplifies and rewrites a plan into the form that is cut into sub-queries.

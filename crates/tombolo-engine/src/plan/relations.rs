@@ -8,7 +8,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
-use tombolo_connector::Result;
+use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::catalog::NamePart;
 use crate::error::from_datafusion;
@@ -23,6 +23,10 @@ pub(super) struct Relation {
 pub(super) fn relations(statement: &Statement) -> Result<Vec<Relation>> {
     let mut written = Written::default();
     let _ = statement.visit(&mut written);
+    if let Some(name) = written.too_long {
+        return Err(Error::new(ErrorCode::SyntaxError, format!("a name of `{name}` has too many parts"))
+            .with_hint("A table is source.table, source.schema.table or source.database.schema.table."));
+    }
     let wrapped = DfStatement::Statement(Box::new(statement.clone()));
     let (references, _) = resolve_table_references(&wrapped, true).map_err(from_datafusion)?;
     let relation = |reference: TableReference| {
@@ -36,12 +40,17 @@ pub(super) fn relations(statement: &Statement) -> Result<Vec<Relation>> {
 struct Written {
     names: HashMap<TableReference, Vec<NamePart>>,
     functions: HashSet<TableReference>,
+    /// The first part of a name that has more parts than any table's.
+    too_long: Option<String>,
 }
 
 impl Visitor for Written {
     type Break = ();
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        if relation.0.len() > 4 {
+            self.too_long = relation.0.first().map(ToString::to_string);
+        }
         if let Ok(reference) = object_name_to_table_reference(relation.clone(), true) {
             self.names.insert(reference, name_parts(relation));
         }

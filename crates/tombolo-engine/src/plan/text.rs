@@ -2,7 +2,8 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::Expr;
-use datafusion::sql::unparser::expr_to_sql;
+use datafusion::sql::unparser::Unparser;
+use datafusion::sql::unparser::dialect::Dialect;
 
 /// An expression as a person would write it in SQL. For people to read; no source is ever sent it.
 pub(crate) fn expr_text(expr: &Expr) -> String {
@@ -14,9 +15,19 @@ pub(crate) fn expr_text(expr: &Expr) -> String {
         other => Ok(Transformed::no(other)),
     });
     let plain = plain.map_or_else(|_| expr.clone(), |plain| plain.data);
-    let text = expr_to_sql(&plain).map_or_else(|_| plain.to_string(), |sql| sql.to_string());
+    let text = Unparser::new(&Readable).expr_to_sql(&plain).map_or_else(|_| plain.to_string(), |sql| sql.to_string());
     let text = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).filter(|text| balanced(text)).unwrap_or(&text);
     text.replace("count(1)", "count(*)")
+}
+
+/// SQL for people: a name is quoted only where it would be no name without.
+struct Readable;
+
+impl Dialect for Readable {
+    fn identifier_quote_style(&self, name: &str) -> Option<char> {
+        let is_plain = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
+        (!is_plain).then_some('"')
+    }
 }
 
 /// Whether every bracket is closed before another one would be closed too many.

@@ -73,8 +73,19 @@ impl Walk {
 
     /// An operator that no source is offered: its inputs are finished, it stays.
     fn stays(&self, plan: LogicalPlan) -> Result<Walked> {
-        let plan = plan.map_children(|child| Ok(Transformed::yes(self.finished(child)?)))?.data;
-        self.here(plan)
+        let window = match &plan {
+            LogicalPlan::Window(window) => Some(expressions_text(&window.window_expr)),
+            _ => None,
+        };
+        let plan = plan.map_children(|child| {
+            let mut walked = self.visit(child)?;
+            if let (true, Walked::There(candidate), Some(window)) = (self.enabled, &mut walked, &window) {
+                let reason = "windows are computed here".to_owned();
+                candidate.not_pushed("window", window.clone(), Some(reason));
+            }
+            Ok(Transformed::yes(self.finish(walked)?))
+        });
+        self.here(plan?.data)
     }
 
     /// An operator that runs here, whose inputs are done; sub-selects in its expressions are not yet.
@@ -315,6 +326,13 @@ impl Walk {
             let walked = candidates.into_iter().map(|candidate| Walked::There(Box::new(candidate)));
             return self.union_here(walked, schema);
         }
+        let mut walked = walked;
+        for branch in &mut walked {
+            if let (true, Walked::There(candidate)) = (self.enabled, branch) {
+                let reason = "its branches are not all in this source".to_owned();
+                candidate.not_pushed("union", "the rows of all branches".to_owned(), Some(reason));
+            }
+        }
         self.union_here(walked.into_iter(), schema)
     }
 
@@ -436,6 +454,11 @@ fn same_source(walked: &[Walked]) -> Option<&Arc<Source>> {
     });
     let first = sources.next()??;
     sources.all(|source| source.is_some_and(|source| Arc::ptr_eq(source, first))).then_some(first)
+}
+
+fn expressions_text(exprs: &[Expr]) -> String {
+    let texts: Vec<String> = exprs.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 fn join_text(join: &Join) -> String {

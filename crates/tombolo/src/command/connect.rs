@@ -68,7 +68,7 @@ impl ConnectArgs {
             shown_path(&file, &working)
         ));
         write_tables(app, &tables)?;
-        if let Some(table) = tables.first() {
+        if let Some(table) = tables.iter().find(|table| table.description.is_ok()) {
             let name = describe::sql_name(&[&entry.name, &table.name]);
             output::complain(&format!("try: tombolo query 'SELECT * FROM {name} LIMIT 10'"));
         }

@@ -93,16 +93,25 @@ fn write_question(number: usize, step: &Step, terminal: Terminal, out: &mut dyn 
 
 fn write_farewell(folder: &Path, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", terminal.paint(Style::Heading, "Now you"))?;
-    for (command, what) in [
-        (format!("cd {}", folder.display()), "where the demo's tombolo.toml is"),
+    let program = std::env::current_exe().ok().filter(|program| !is_on_path(program));
+    let alias = program.map(|program| (format!("alias tombolo='{}'", program.display()), "it is not on your PATH yet"));
+    let here = (format!("cd {}", folder.display()), "where the demo's tombolo.toml is");
+    for (command, what) in alias.into_iter().chain([
+        here,
         ("tombolo query \"SELECT * FROM files.products LIMIT 5\"".to_owned(), "ask"),
         ("tombolo describe files.orders".to_owned(), "see what a table holds"),
         ("tombolo shell".to_owned(), "ask, with completion and history"),
         ("tombolo connect PATH --name mine".to_owned(), "add data of your own"),
-    ] {
+    ]) {
         writeln!(out, "  {command}{}  {}", text::padding(&command, 54), terminal.paint(Style::Dim, what))?;
     }
     Ok(())
+}
+
+/// Whether typing `tombolo` would run this program.
+fn is_on_path(program: &Path) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join("tombolo").canonicalize().is_ok_and(|found| found == program))
 }
 
 fn write_prose(prose: &str, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {
