@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -25,6 +26,8 @@ pub(super) struct Client {
     busy_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
     lent: AtomicUsize,
+    /// By table: the mark at which it was described, and the latest at which it was found to be the same still.
+    unchanged: Mutex<HashMap<String, (String, String)>>,
 }
 
 /// Tells the work behind a future or a stream to stop.
@@ -65,7 +68,20 @@ impl Client {
             busy_timeout: config.busy_timeout,
             idle: Mutex::default(),
             lent: AtomicUsize::new(0),
+            unchanged: Mutex::default(),
         }
+    }
+
+    /// Whether a table that was described at one mark was found to be the same at another.
+    pub(super) fn is_unchanged(&self, table: &str, described: &str, mark: &str) -> bool {
+        let unchanged = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner);
+        unchanged.get(table).is_some_and(|(from, to)| from == described && to == mark)
+    }
+
+    /// Remembers that a table is the same at a later mark, so that its values are not read again for each sub-query.
+    pub(super) fn set_unchanged(&self, table: &str, described: &str, mark: &str) {
+        let mut unchanged = self.unchanged.lock().unwrap_or_else(PoisonError::into_inner);
+        unchanged.insert(table.to_owned(), (described.to_owned(), mark.to_owned()));
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -285,6 +301,10 @@ pub(super) struct Lease<'a> {
 }
 
 impl Lease<'_> {
+    pub(super) fn client(&self) -> &Client {
+        self.client
+    }
+
     /// The error of a statement, as a timeout where the deadline stopped it.
     pub(super) fn error(&self, error: rusqlite::Error) -> Error {
         let passed = self.stop.deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -112,6 +112,8 @@ impl Connector for Sqlite {
     }
 
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
+        let tables: Vec<_> = scan.tables().into_iter().map(|table| Arc::clone(&table.description)).collect();
+        self.client.call(move |lease| scan::check_tables(lease, &tables)).await?;
         let native = self.native_query(scan)?;
         let statistics = scan::estimate(scan);
         let reader = SqliteReader::new(Arc::clone(&self.client), scan.clone(), context);

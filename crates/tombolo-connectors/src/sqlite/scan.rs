@@ -205,22 +205,36 @@ impl Work {
     }
 }
 
+/// Makes sure that tables are as they were described, before a plan is made of it.
+///
+/// # Errors
+/// [`ErrorCode::SchemaChanged`] where they are not, or are no more.
+pub(super) fn check_tables(lease: &Lease<'_>, tables: &[Arc<TableDescription>]) -> Result<()> {
+    let mark = Client::mark(lease)?;
+    if tables.iter().all(|table| TableProfile::of(table).is_none_or(|known| known.mark == mark)) {
+        return Ok(());
+    }
+    in_snapshot(lease, |mark| tables.iter().try_for_each(|table| check_profile(lease, table, &mark)))
+}
+
 /// Makes sure that what the sub-query relies on is true of the snapshot that it reads.
 fn check_profile(lease: &Lease<'_>, description: &TableDescription, mark: &str) -> Result<()> {
     let Some(known) = TableProfile::of(description) else { return Ok(()) };
-    if !mark.is_empty() && known.mark == mark {
-        return Ok(());
-    }
-    if still_holds(lease, description, &known)? {
-        return Ok(());
-    }
     let table = &description.table.table;
-    Err(Error::new(
-        ErrorCode::SchemaChanged,
-        format!("the values of table `{table}` are no longer as they were described"),
-    )
-    .with_hint("Run the query again.")
-    .retryable())
+    if !mark.is_empty() && (known.mark == mark || lease.client().is_unchanged(table, &known.mark, mark)) {
+        return Ok(());
+    }
+    let holds = match still_holds(lease, description, &known) {
+        Err(error) if error.code() == ErrorCode::TableNotFound => false,
+        other => other?,
+    };
+    if holds {
+        lease.client().set_unchanged(table, &known.mark, mark);
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::SchemaChanged, format!("table `{table}` is no longer as it was described"))
+        .with_hint("Run the query again.")
+        .retryable())
 }
 
 /// The rows of one sub-query, read on a blocking thread. Dropping it stops SQLite.
