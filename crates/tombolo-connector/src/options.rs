@@ -249,7 +249,7 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     };
     let bytes = number * factor;
     // Every whole number up to 2^53 is exact as a float; no machine has more bytes than that.
-    (bytes >= 0.0 && bytes <= 9_007_199_254_740_992.0).then_some(bytes as u64)
+    (0.0..=9_007_199_254_740_992.0).contains(&bytes).then_some(bytes as u64)
 }
 
 fn split_unit(text: &str) -> Option<(f64, &str)> {

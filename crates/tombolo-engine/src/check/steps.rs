@@ -144,7 +144,7 @@ impl Steps {
                 not_pushed: not_pushed(&node.not_pushed),
             }),
             estimated_rows: scan.estimated_rows().or_else(|| self.estimate(plan)),
-            actual: self.analyzed.then(|| StepActuals {
+            actual: self.analyzed.then_some(StepActuals {
                 rows: Some(snapshot.rows),
                 bytes: Some(snapshot.bytes),
                 batches: Some(snapshot.batches),

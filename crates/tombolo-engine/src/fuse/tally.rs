@@ -123,10 +123,10 @@ impl Side {
 
     fn counts(&self) -> SideCounts {
         let chunks = self.matched.lock().unwrap_or_else(PoisonError::into_inner);
-        let ones = |chunk: &Box<[u64; CHUNK_WORDS]>| chunk.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+        let ones = |word: &u64| u64::from(word.count_ones());
         SideCounts {
             rows: self.next_row.load(Ordering::Relaxed),
-            matched: chunks.iter().flatten().map(ones).sum(),
+            matched: chunks.iter().flatten().flat_map(|chunk| chunk.iter()).map(ones).sum(),
             complete: self.started.load(Ordering::Relaxed) && self.unfinished.load(Ordering::Relaxed) == 0,
         }
     }

@@ -179,8 +179,8 @@ fn order(random: &mut Random, id: i64, products: &[Product]) -> Order {
         second,
         status,
         items,
-        city: *random.pick::<&str>(&CITIES),
-        method: *random.pick::<&str>(&["standard", "express", "pickup"]),
+        city: random.pick::<&str>(&CITIES),
+        method: random.pick::<&str>(&["standard", "express", "pickup"]),
         coupon: random.chance(80).then_some("WINTER26"),
     }
 }

@@ -53,7 +53,7 @@ fn repeated_names_are_numbered_where_a_name_is_a_key() {
     let twins = batch(vec![("id", one()), ("id", one()), ("id", one())]);
     assert_eq!(text_of(Format::JsonLines, &twins), "{\"id\":1,\"id_2\":1,\"id_3\":1}\n");
     assert_eq!(text_of(Format::Csv, &twins), "id,id,id\n1,1,1\n");
-    let file = bytes_of(Format::Parquet, Destination::File, &twins.schema(), &[twins.clone()]);
+    let file = bytes_of(Format::Parquet, Destination::File, &twins.schema(), std::slice::from_ref(&twins));
     let names: Vec<String> = read_parquet(file)[0].schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["id", "id_2", "id_3"]);
 }
@@ -143,17 +143,17 @@ fn as_file(bytes: Vec<u8>) -> std::fs::File {
 fn parquet_and_arrow_give_back_what_went_in() {
     let edges = edges();
     // Parquet has no place for the null type's values but keeps the column.
-    let file = bytes_of(Format::Parquet, Destination::File, &edges.schema(), &[edges.clone()]);
+    let file = bytes_of(Format::Parquet, Destination::File, &edges.schema(), std::slice::from_ref(&edges));
     let read = read_parquet(file);
     assert_eq!(read[0].num_rows(), 2);
     assert_eq!(read[0].column(0).as_primitive::<Int64Type>().value(0), i64::MIN);
 
-    let file = bytes_of(Format::Arrow, Destination::File, &edges.schema(), &[edges.clone()]);
+    let file = bytes_of(Format::Arrow, Destination::File, &edges.schema(), std::slice::from_ref(&edges));
     let read = FileReader::try_new(std::io::Cursor::new(file), None).unwrap().next().unwrap().unwrap();
     // NaN differs from itself, so the text is compared.
     assert_eq!(text_of(Format::Json, &read), text_of(Format::Json, &edges));
 
-    let stream = bytes_of(Format::Arrow, Destination::Stdout(Terminal::PLAIN), &edges.schema(), &[edges.clone()]);
+    let stream = bytes_of(Format::Arrow, Destination::Stdout(Terminal::PLAIN), &edges.schema(), std::slice::from_ref(&edges));
     let read = StreamReader::try_new(std::io::Cursor::new(stream), None).unwrap().next().unwrap().unwrap();
     assert_eq!(text_of(Format::Json, &read), text_of(Format::Json, &edges));
 }

@@ -105,10 +105,8 @@ fn headline(receipt: &Receipt) -> String {
 
 fn warnings(receipt: &Receipt) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(limit) = &receipt.limit {
-        if limit.reached {
-            warnings.push(format!("capped at {}: there are more", number::rows(limit.limit)));
-        }
+    if let Some(limit) = receipt.limit.as_ref().filter(|limit| limit.reached) {
+        warnings.push(format!("capped at {}: there are more", number::rows(limit.limit)));
     }
     // A cap that stopped the query is no failure; it has just been named.
     if !receipt.complete && warnings.is_empty() {
