@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use chrono::Utc;
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 use tombolo_engine::check::Receipt;
@@ -71,9 +72,17 @@ impl Runner<'_> {
         let mut query = self.engine.query(sql, options).await?;
         record.entry.id = query.id();
         progress.watch(query.monitor());
-        let mut delivery = Delivery::begin(self, target, &query, progress)?;
+        let mut delivery = Delivery::open(self, target, progress)?;
         let mut kept = self.begin_keeping(&query);
-        while let Some(batch) = progress.show_while(query.next_batch()).await? {
+        let mut next = progress.show_while(query.next_batch()).await?;
+        match delivery.begin(&query.schema()) {
+            Err(error) if render::reader_is_gone(&error) => {
+                record.closed = true;
+                return Ok(query.receipt());
+            }
+            begun => begun?,
+        }
+        while let Some(batch) = next {
             record.entry.rows += batch.num_rows() as u64;
             if let Some(writer) = &mut kept
                 && let Err(error) = writer.write(&batch)
@@ -89,6 +98,7 @@ impl Runner<'_> {
                 }
                 Err(error) => return Err(error),
             }
+            next = progress.show_while(query.next_batch()).await?;
         }
         match delivery.finish() {
             Err(error) if render::reader_is_gone(&error) => record.closed = true,
@@ -127,8 +137,9 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn begin(runner: &Runner<'_>, target: &Target, query: &RunningQuery, progress: &Progress) -> Result<Self> {
-        let mut delivery = match target {
+    /// Opens the way out. Nothing is written yet, so that a query that fails before its first row leaves nothing behind.
+    fn open(runner: &Runner<'_>, target: &Target, progress: &Progress) -> Result<Self> {
+        Ok(match target {
             Target::Stdout(format) => {
                 let stdout = SharedStdout::new(progress.clearer());
                 let destination = Destination::Stdout(runner.app.stdout);
@@ -146,9 +157,12 @@ impl Delivery {
                     Self { writer, stdout: None, file: Some(file) }
                 }
             },
-        };
-        delivery.writer.begin(&query.schema())?;
-        Ok(delivery)
+        })
+    }
+
+    /// Writes what comes before the rows.
+    fn begin(&mut self, schema: &SchemaRef) -> Result<()> {
+        self.writer.begin(schema)
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
