@@ -257,12 +257,13 @@ impl Shared {
     fn timed_out(&self) -> Error {
         let prepared = self.prepared();
         let limit = prepared.deadline.map(|deadline| deadline - prepared.started.instant).unwrap_or_default();
-        let waiting: Vec<String> = self
-            .progress()
-            .sub_queries
-            .into_iter()
-            .filter(|sub_query| !sub_query.done)
-            .map(|sub_query| format!("`{}` ({} rows so far)", sub_query.source, sub_query.rows))
+        // A source may have ended with the deadline already, so what has not finished is named, failed or not.
+        let waiting: Vec<String> = prepared
+            .scans
+            .iter()
+            .map(|scan| check::sub_query(scan))
+            .filter(|read| !matches!(read.outcome, SubQueryOutcome::Finished | SubQueryOutcome::NotRun))
+            .map(|read| format!("`{}` ({} rows so far)", read.source, read.rows))
             .collect();
         let error = Error::new(ErrorCode::Timeout, format!("the query took longer than {limit:?}")).with_hint(
             "Raise the limit with --timeout or `tombolo config set federation.max_query_time 10m`, or ask for less.",

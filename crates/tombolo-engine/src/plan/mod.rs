@@ -5,8 +5,10 @@ mod case;
 mod context;
 mod names;
 mod relations;
+mod scope;
 mod session;
 mod text;
+mod using;
 
 use std::sync::Arc;
 
