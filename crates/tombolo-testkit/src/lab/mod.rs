@@ -134,11 +134,13 @@ impl Lab {
 
     /// Waits until no temporary file is left. Operators end where they next let others run, on threads of their own.
     pub async fn temp_files_gone(&self) {
-        let begun = Instant::now();
-        while self.temp_files() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{} temporary files are left", self.temp_files());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        wait_for(|| self.temp_files() == 0, "a temporary file is left").await;
+    }
+
+    /// Waits until the folder for temporary files is empty, as it is some time after the last engine is gone.
+    pub async fn temp_dir_empty(&self) {
+        let is_empty = || std::fs::read_dir(self.temp_dir()).map_or(0, Iterator::count) == 0;
+        wait_for(is_empty, "a temporary folder is left").await;
     }
 
     /// A text with the lab's folder taken out, which has another name in each run.
@@ -148,12 +150,17 @@ impl Lab {
     }
 }
 
+async fn wait_for(is_so: impl Fn() -> bool, otherwise: &str) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{otherwise}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn count_files(folder: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .map(|entry| entry.unwrap().path())
-        .map(|path| if path.is_dir() { count_files(&path) } else { 1 })
-        .sum()
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
 }
 
 /// Asks a query and reads it to its end.

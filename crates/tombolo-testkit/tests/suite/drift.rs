@@ -143,3 +143,17 @@ async fn a_table_that_was_dropped_is_not_found() {
         assert_eq!(error.code(), ErrorCode::TableNotFound, "{sql}: {error}");
     }
 }
+
+#[tokio::test]
+async fn two_sources_that_changed_at_once_are_both_described_anew() {
+    let mut lab = Lab::new();
+    let (a, b) = (lab.sqlite("a"), lab.sqlite("b"));
+    a.execute("CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)");
+    b.execute("CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)");
+    let engine = lab.engine();
+    let sql = "SELECT * FROM a.t JOIN b.t ON a.t.x = b.t.x";
+    assert_eq!(ask(&engine, sql).await.unwrap().schema.fields().len(), 2);
+    a.execute("ALTER TABLE t ADD COLUMN y TEXT");
+    b.execute("ALTER TABLE t ADD COLUMN z TEXT");
+    assert_eq!(ask(&engine, sql).await.unwrap().schema.fields().len(), 4);
+}

@@ -33,7 +33,8 @@ pub(crate) async fn islands() -> Lab {
         "{\"id\": \"1\", \"label\": \"one\"}\n{\"id\": \"02\", \"label\": \"two\"}\n{\"id\": \"5\", \"label\": \"five\"}\n{\"id\": null, \"label\": \"none\"}\n",
     );
 
-    let regions = "SELECT * FROM (VALUES ('north', 'The North'), ('south', 'The South'), ('east', NULL)) AS t(code, title)";
+    let regions =
+        "SELECT * FROM (VALUES ('north', 'The North'), ('south', 'The South'), ('east', NULL)) AS t(code, title)";
     lab.memory("mem", "main", "regions", rows(regions).await);
     lab.memory("mem", "extra", "regions", rows("SELECT 'north' AS code, 'another' AS title").await);
     lab.memory("mem", "extra", "numbers", rows("SELECT value AS n FROM generate_series(1, 5)").await);

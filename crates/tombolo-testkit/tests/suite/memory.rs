@@ -27,8 +27,7 @@ fn small(lab: &Lab) -> Engine {
 async fn assert_tidy(lab: &Lab, engine: Engine) {
     lab.temp_files_gone().await;
     drop(engine);
-    let left = std::fs::read_dir(lab.temp_dir()).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "a temporary folder is left");
+    lab.temp_dir_empty().await;
 }
 
 /// Runs a query with little memory, and compares the answer with the one that plenty of memory gives.
@@ -73,7 +72,8 @@ async fn a_sort_ten_times_larger_than_memory_spills() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aggregate_ten_times_larger_than_memory_spills() {
     let lab = lab().await;
-    let sql = "SELECT count(*) AS groups, sum(n) AS n FROM (SELECT payload, count(*) AS n FROM lake.big GROUP BY payload)";
+    let sql =
+        "SELECT count(*) AS groups, sum(n) AS n FROM (SELECT payload, count(*) AS n FROM lake.big GROUP BY payload)";
     let answer = finishes_or_says_why(&lab, sql).await.unwrap();
     assert!(answer.receipt.spilled_bytes > 0);
 }
@@ -91,8 +91,7 @@ async fn a_join_ten_times_larger_than_memory_finishes_or_names_the_join() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_folder_for_temporary_files_is_disk_full() {
     let lab = lab().await;
-    let engine =
-        lab.engine_with(Settings { max_memory: MAX_MEMORY, max_temp_bytes: 1 << 20, ..lab.settings() });
+    let engine = lab.engine_with(Settings { max_memory: MAX_MEMORY, max_temp_bytes: 1 << 20, ..lab.settings() });
     let error = ask(&engine, "SELECT shuffled, payload FROM lake.big ORDER BY shuffled").await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::DiskFull, "{error}: {:?}", error.detail());
     assert!(error.hint().is_some_and(|hint| hint.contains("max_temp_bytes")), "{:?}", error.hint());
@@ -103,7 +102,8 @@ async fn a_full_folder_for_temporary_files_is_disk_full() {
 async fn a_query_that_ran_out_of_memory_leaves_the_memory_to_the_next() {
     let lab = lab().await;
     let engine = small(&lab);
-    let hungry = "SELECT a.payload, b.payload FROM lake.big a JOIN pond.big b ON a.id < b.id ORDER BY 1, 2 LIMIT 3000000";
+    let hungry =
+        "SELECT a.payload, b.payload FROM lake.big a JOIN pond.big b ON a.id < b.id ORDER BY 1, 2 LIMIT 3000000";
     let first = tokio::time::timeout(std::time::Duration::from_secs(20), ask(&engine, hungry)).await;
     if let Ok(Err(error)) = &first {
         assert_eq!(error.code(), ErrorCode::OutOfMemory, "{error}: {:?}", error.detail());

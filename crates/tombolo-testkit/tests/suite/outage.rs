@@ -4,8 +4,13 @@ use tombolo_testkit::{Lab, ask, rows};
 
 async fn lab() -> Lab {
     let mut lab = Lab::new();
-    lab.sqlite("shop").execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users VALUES (1, 'Ann')");
-    lab.files("lake").parquet("visits", 100, &rows("SELECT * FROM (VALUES (1, 10), (1, 20)) AS t(user_id, seconds)").await);
+    lab.sqlite("shop")
+        .execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users VALUES (1, 'Ann')");
+    lab.files("lake").parquet(
+        "visits",
+        100,
+        &rows("SELECT * FROM (VALUES (1, 10), (1, 20)) AS t(user_id, seconds)").await,
+    );
     let missing = lab.path().join("gone.db");
     lab.source("gone", "sqlite", Options::default().with("path", missing.to_str().unwrap()));
     let folder = lab.path().join("no-such-folder");

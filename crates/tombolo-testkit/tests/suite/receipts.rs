@@ -196,7 +196,10 @@ async fn joins_are_named_by_tables_and_condition() {
     let lab = lab().await;
     let answer = ask(&lab.engine(), "SELECT a.id FROM a.t a JOIN b.t b ON a.k = b.k AND a.v > b.w").await.unwrap();
     let join = &answer.receipt.joins[0];
-    assert_eq!((join.left.tables.as_slice(), join.right.tables.as_slice()), (&["a.t".to_owned()][..], &["b.t".to_owned()][..]));
+    assert_eq!(
+        (join.left.tables.as_slice(), join.right.tables.as_slice()),
+        (&["a.t".to_owned()][..], &["b.t".to_owned()][..])
+    );
     insta::assert_snapshot!(join.condition, @"a.k = b.k AND a.v > b.w");
     assert_eq!(join.left.unmatched(), Some(2));
     assert_eq!(join.left.match_rate(), Some(0.6));

@@ -85,9 +85,7 @@ async fn every_query_is_right_wherever_its_tables_are() {
             let rules = Rules { any_width: true, ..Rules::default() };
             let outcome = match &answer {
                 Err(error) => Err(format!("{error} {:?} {:?}", error.detail(), error.hint())),
-                Ok(answer) => {
-                    same(&sql, (&answer.schema, &answer.batches), (&wanted_schema, &wanted), rules)
-                }
+                Ok(answer) => same(&sql, (&answer.schema, &answer.batches), (&wanted_schema, &wanted), rules),
             };
             if let Err(difference) = outcome {
                 wrong.push(format!("Q{number} over {}: {difference}", way.name));
