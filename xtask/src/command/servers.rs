@@ -14,7 +14,8 @@ use crate::servers::{KINDS, ServerKind, kind, unavailable};
 ///
 /// Each server runs on a free port of the loopback interface, under an account that is not root, with its data in a folder
 /// of its own: below TOMBOLO_SERVERS_DIR if that is set, else in cargo's build folder, or for root in the folder for temporary
-/// files. Programs that are missing are installed from Debian's packages when this is run by root. Linux only.
+/// files. Programs that are missing are installed: s3s-fs with cargo below ~/.cache/tombolo, the others from Debian's packages when this
+/// is run by root. Linux only.
 #[derive(Parser)]
 #[command(
     after_help = "Example:\n  cargo xtask servers start postgres\n  eval \"$(cargo xtask servers env postgres)\"\n  \
@@ -43,7 +44,7 @@ enum Action {
 
 #[derive(Parser)]
 struct Names {
-    /// Names of servers, such as postgres or mariadb [default: all]
+    /// Names of servers: postgres, mariadb, s3 [default: all]
     names: Vec<String>,
 }
 
@@ -127,8 +128,12 @@ fn env(names: &Names) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for kind in names.kinds()? {
         match lifecycle::running(kind)? {
-            // Nothing in these URLs needs quoting for a shell, but quotes do no harm.
-            Some(server) => say!("export {}='{}'", kind.env_name(), server.url),
+            Some(server) => {
+                // Nothing in these values needs quoting for a shell, but quotes do no harm.
+                for (name, value) in server.environment {
+                    say!("export {name}='{value}'");
+                }
+            }
             None if names.names.is_empty() => {}
             None => {
                 complain!("error: {0} is not running; start it with: cargo xtask servers start {0}", kind.name());

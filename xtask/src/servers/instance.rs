@@ -41,8 +41,7 @@ impl Instance {
         fs::create_dir(&instance.folder).with_context(|| format!("cannot make {}", instance.folder.display()))?;
         File::create(instance.folder.join(MARKER))?;
         fs::set_permissions(&instance.folder, fs::Permissions::from_mode(0o755))?;
-        fs::create_dir(instance.data())?;
-        instance.hand_over(&instance.data(), 0o700)?;
+        instance.create_data_folder(&instance.data())?;
         Ok(instance)
     }
 
@@ -53,6 +52,12 @@ impl Instance {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    /// Makes a folder within the data, which belongs to the server's account.
+    pub(crate) fn create_data_folder(&self, folder: &Path) -> Result<()> {
+        fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        self.hand_over(folder, 0o700)
     }
 
     /// Writes a file that only the server's account can read, such as one with a password.
@@ -103,6 +108,13 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Runs a command to its end, without its output, and returns whether it succeeded.
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    Ok(status.with_context(|| format!("cannot run {program}"))?.success())
 }
 
 /// Returns the folder of the server of this kind.
@@ -188,7 +200,7 @@ fn account(kind: &dyn ServerKind) -> Result<Option<User>> {
             return Ok(Some(user));
         }
     }
-    bail!("{} refuses to run as root, and there is no account {}", kind.title(), kind.accounts().join(" or "))
+    bail!("{} is not run as root, and there is no account {}", kind.title(), kind.accounts().join(" or "))
 }
 
 /// Returns a port that was free on the loopback interface a moment ago.

@@ -32,8 +32,8 @@ pub(crate) struct Running {
     process: ProcessId,
     pub(crate) port: u16,
     pub(crate) version: String,
-    /// With the password: this record can be read by its owner only.
-    pub(crate) url: String,
+    /// The variables for the tests. With the password: this record can be read by its owner only.
+    pub(crate) environment: Vec<(String, String)>,
     /// Whether it runs until somebody stops it, or only as long as a test run uses it.
     is_kept: bool,
 }
@@ -124,7 +124,8 @@ fn launch(kind: &dyn ServerKind, binaries: PathBuf, is_kept: bool, interrupt: &I
         .spawn()
         .with_context(|| format!("cannot run {}", kind.title()))?;
     let process = ProcessId::of(child.id())?;
-    let running = Running { process, port: instance.port, version, url: kind.url(&instance), is_kept };
+    let environment = kind.environment(&instance).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let running = Running { process, port: instance.port, version, environment, is_kept };
     // Recorded before it is ready, so that `stop` finds it even if this program is killed while waiting.
     let ready =
         write_record(&instance.folder, &running).and_then(|()| wait_until_ready(kind, &instance, child, interrupt));
@@ -187,8 +188,7 @@ fn wait_until_ready(kind: &dyn ServerKind, instance: &Instance, mut child: Child
         if let Some(status) = child.try_wait()? {
             bail!("{} ended at once ({status}); {}", kind.title(), last_words(instance));
         }
-        let probe = kind.probe(instance).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if probe.with_context(|| format!("cannot ask {} whether it is ready", kind.title()))?.success() {
+        if kind.is_ready(instance).with_context(|| format!("cannot ask {} whether it is ready", kind.title()))? {
             return Ok(());
         }
         if interrupt.is_requested() {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::instance::{Instance, run};
+use super::instance::{Instance, run, succeeds};
 use super::{ServerKind, debian, folder_with, version_of};
 
 pub(crate) struct MariaDb;
@@ -94,7 +94,7 @@ impl ServerKind for MariaDb {
         Ok(command)
     }
 
-    fn probe(&self, instance: &Instance) -> Command {
+    fn is_ready(&self, instance: &Instance) -> Result<bool> {
         let mut command = instance.command(&client("mariadb-admin"));
         command
             .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=tombolo"])
@@ -102,11 +102,12 @@ impl ServerKind for MariaDb {
             .arg("status")
             // Not as an argument, where every user of the machine could read it.
             .env("MYSQL_PWD", &instance.password);
-        command
+        succeeds(&mut command)
     }
 
-    fn url(&self, instance: &Instance) -> String {
-        format!("mariadb://tombolo:{}@127.0.0.1:{}/tombolo", instance.password, instance.port)
+    fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
+        let url = format!("mariadb://tombolo:{}@127.0.0.1:{}/tombolo", instance.password, instance.port);
+        vec![(self.env_name(), url)]
     }
 }
 

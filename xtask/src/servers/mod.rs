@@ -1,9 +1,11 @@
 //! Real servers for the tests: found or installed, started on a free loopback port in a folder of their own, stopped.
 //!
 //! A kind of server is one file here that implements [`ServerKind`], and one line in [`KINDS`]. Everything that is alike for
-//! all kinds is in the other files: `debian` installs packages, `instance` is one server's folder, `lifecycle` starts and
-//! stops, `lock` keeps runs out of each other's way, `process` is one operating-system process, `unavailable` lists what nobody can install.
+//! all kinds is in the other files: `debian` installs packages and `crates_io` Rust programs, `instance` is one server's
+//! folder, `lifecycle` starts and stops, `lock` keeps runs out of each other's way, `process` is one operating-system process,
+//! `unavailable` lists what nobody can install.
 
+mod crates_io;
 mod debian;
 mod instance;
 pub(crate) mod lifecycle;
@@ -11,6 +13,7 @@ mod lock;
 mod mariadb;
 mod postgres;
 mod process;
+mod s3;
 pub(crate) mod unavailable;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +26,7 @@ use self::instance::Instance;
 use crate::names;
 
 /// Every kind of server that tests can ask for.
-pub(crate) static KINDS: &[&dyn ServerKind] = &[&postgres::Postgres, &mariadb::MariaDb];
+pub(crate) static KINDS: &[&dyn ServerKind] = &[&postgres::Postgres, &mariadb::MariaDb, &s3::S3];
 
 /// What is particular to one kind of server.
 pub(crate) trait ServerKind: Sync {
@@ -36,10 +39,11 @@ pub(crate) trait ServerKind: Sync {
     /// The connector whose tests use it.
     fn connector(&self) -> &'static str;
 
-    /// The environment variable that tells the tests where it is.
+    /// The environment variable that tells the tests where it is. Who sets it has a server of his own, and sets the others of
+    /// [`Self::environment`] too.
     fn env_name(&self) -> &'static str;
 
-    /// The accounts to run as when started by root, best first. Servers refuse root, and should not have it.
+    /// The accounts to run as when started by root, best first. Most servers refuse root, and none should have it.
     fn accounts(&self) -> &'static [&'static str];
 
     /// Returns the folder of its programs when it is installed.
@@ -57,11 +61,11 @@ pub(crate) trait ServerKind: Sync {
     /// Returns the command that is the server itself and stays in the foreground.
     fn serve(&self, instance: &Instance) -> Result<Command>;
 
-    /// Returns the command that succeeds as soon as the server takes connections.
-    fn probe(&self, instance: &Instance) -> Command;
+    /// Whether the server takes connections yet.
+    fn is_ready(&self, instance: &Instance) -> Result<bool>;
 
-    /// Returns the URL for the tests, password included.
-    fn url(&self, instance: &Instance) -> String;
+    /// Returns the variables that tell the tests where it is and how to sign in, passwords included.
+    fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)>;
 
     /// The signal upon which it closes its connections and ends in good order.
     fn stop_signal(&self) -> Signal {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::instance::{Instance, run};
+use super::instance::{Instance, run, succeeds};
 use super::{ServerKind, debian, folder_with, version_of};
 
 pub(crate) struct Postgres;
@@ -77,14 +77,15 @@ impl ServerKind for Postgres {
         Ok(command)
     }
 
-    fn probe(&self, instance: &Instance) -> Command {
+    fn is_ready(&self, instance: &Instance) -> Result<bool> {
         let mut command = instance.command("pg_isready");
         command.args(["-q", "-h", "127.0.0.1", "-d", "postgres", "-U", "tombolo", "-p"]).arg(instance.port.to_string());
-        command
+        succeeds(&mut command)
     }
 
-    fn url(&self, instance: &Instance) -> String {
-        format!("postgres://tombolo:{}@127.0.0.1:{}/postgres", instance.password, instance.port)
+    fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
+        let url = format!("postgres://tombolo:{}@127.0.0.1:{}/postgres", instance.password, instance.port);
+        vec![(self.env_name(), url)]
     }
 
     /// SIGTERM would wait until the last client has gone.

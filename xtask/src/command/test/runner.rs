@@ -29,7 +29,7 @@ impl Outcome {
 }
 
 /// Runs the selected tests with the variables of `environment`, and passes their output through.
-pub(crate) fn run(selection: &Selection, environment: &[(&str, String)], interrupt: &Interrupt) -> Result<Outcome> {
+pub(crate) fn run(selection: &Selection, environment: &[(String, String)], interrupt: &Interrupt) -> Result<Outcome> {
     let mut command = cargo::command()?;
     command.args(["test", "--workspace", "--no-fail-fast"]);
     if !selection.doc_tests {

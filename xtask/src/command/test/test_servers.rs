@@ -15,7 +15,7 @@ use crate::servers::{KINDS, ServerKind, unavailable};
 /// The servers of one run. Those that only this run uses are stopped when this is dropped.
 pub(crate) struct TestServers {
     entries: Vec<Entry>,
-    environment: Vec<(&'static str, String)>,
+    environment: Vec<(String, String)>,
     leases: Vec<Lease>,
 }
 
@@ -118,12 +118,12 @@ impl TestServers {
                 return Ok(State::Missing { reason: format!("{error:#}"), fails: true });
             }
         };
-        self.environment.push((kind.env_name(), server.url));
+        self.environment.extend(server.environment);
         Ok(State::Ran(format!("{}, {how}", server.version)))
     }
 
     /// The variables that tell the tests where the servers are.
-    pub(crate) fn environment(&self) -> &[(&'static str, String)] {
+    pub(crate) fn environment(&self) -> &[(String, String)] {
         &self.environment
     }
 
