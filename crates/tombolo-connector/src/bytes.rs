@@ -10,8 +10,12 @@ pub fn data_bytes(batch: &RecordBatch) -> u64 {
 fn array_bytes(array: &dyn Array) -> u64 {
     // A view's own sixteen bytes hold short text; what is longer lies elsewhere and is not counted with them.
     let beside: usize = match array.data_type() {
-        DataType::Utf8View => array.as_string_view().lengths().filter(|length| *length > 12).map(|length| length as usize).sum(),
-        DataType::BinaryView => array.as_binary_view().lengths().filter(|length| *length > 12).map(|length| length as usize).sum(),
+        DataType::Utf8View => {
+            array.as_string_view().lengths().filter(|length| *length > 12).map(|length| length as usize).sum()
+        }
+        DataType::BinaryView => {
+            array.as_binary_view().lengths().filter(|length| *length > 12).map(|length| length as usize).sum()
+        }
         _ => 0,
     };
     let own = array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size());

@@ -167,7 +167,8 @@ impl Engine {
             return None;
         }
         let (engine, sql) = (self.clone(), prepared.statement.clone());
-        let again = Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, frugal: true };
+        let again =
+            Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, frugal: true };
         Some(Box::new(move || {
             Box::pin(async move {
                 let mut prepared = engine.plan(&sql, &options, &again).await?;
@@ -298,9 +299,11 @@ impl Engine {
 
 /// The names of one schema over the types of another, which are those that come.
 fn answer_schema(named: &SchemaRef, given: &SchemaRef) -> SchemaRef {
-    let fields = named.fields().iter().zip(given.fields()).map(|(name, field)| {
-        Arc::new(field.as_ref().clone().with_name(name.name()))
-    });
+    let fields = named
+        .fields()
+        .iter()
+        .zip(given.fields())
+        .map(|(name, field)| Arc::new(field.as_ref().clone().with_name(name.name())));
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), given.metadata().clone()))
 }
 

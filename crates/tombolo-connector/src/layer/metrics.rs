@@ -7,8 +7,9 @@ use datafusion_physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 use super::pass_on;
-use crate::{data_bytes, 
+use crate::{
     Connector, PlannedScan, QueryContext, RemoteInfo, Result, Scan, StreamWrapper, TableDescription, TableRef,
+    data_bytes,
 };
 
 /// What one source has done since the program started. Cheap to clone; all clones count together.

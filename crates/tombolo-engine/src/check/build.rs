@@ -143,7 +143,8 @@ fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
                         continue;
                     }
                     let (key, other) = (expr_text(&cast.expr), expr_text(other));
-                    let mut notice = format!("{key} ({from_text}) is converted to {to_text} to be compared with {other}");
+                    let mut notice =
+                        format!("{key} ({from_text}) is converted to {to_text} to be compared with {other}");
                     if is_text(to) {
                         notice.push_str("; text with leading zeros or blanks does not match");
                     } else if is_text(from) {

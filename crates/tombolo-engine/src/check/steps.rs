@@ -194,7 +194,11 @@ impl Steps {
         } else if let Some(aggregate) = cast::<AggregateExec>(plan) {
             step.operator = "aggregate".to_owned();
             let group: Vec<&str> = aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
-            let aggregates: Vec<&str> = aggregate.aggr_expr().iter().map(|aggregate| aggregate.human_display().unwrap_or(aggregate.name())).collect();
+            let aggregates: Vec<&str> = aggregate
+                .aggr_expr()
+                .iter()
+                .map(|aggregate| aggregate.human_display().unwrap_or(aggregate.name()))
+                .collect();
             if !group.is_empty() {
                 detail("by", group.join(", "));
             }
@@ -291,9 +295,10 @@ fn plain(name: &str) -> String {
 
 /// An expression with names alone, without the positions that DataFusion prints.
 fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
-    let text = datafusion::physical_expr::utils::collect_columns(expr).into_iter().fold(expr.to_string(), |text, column| {
-        text.replace(&format!("{}@{}", column.name(), column.index()), column.name())
-    });
+    let text =
+        datafusion::physical_expr::utils::collect_columns(expr).into_iter().fold(expr.to_string(), |text, column| {
+            text.replace(&format!("{}@{}", column.name(), column.index()), column.name())
+        });
     plain(&text)
 }
 

@@ -155,7 +155,8 @@ impl RunningQuery {
                     let mut error = from_datafusion(error);
                     // A source that ends at the query's own deadline may say so first.
                     let deadline = self.shared.prepared().deadline;
-                    if error.code() == ErrorCode::Timeout && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    if error.code() == ErrorCode::Timeout && deadline.is_some_and(|deadline| deadline <= Instant::now())
+                    {
                         error = self.shared.timed_out();
                     }
                     self.end();
@@ -188,7 +189,8 @@ impl RunningQuery {
     fn named(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let (_, columns, rows) = batch.into_parts();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(|error| from_datafusion(error.into()))
+        RecordBatch::try_new_with_options(self.schema(), columns, &options)
+            .map_err(|error| from_datafusion(error.into()))
     }
 
     /// Cuts a batch at the limit. One row more than the limit was asked for, so that it is known whether there are more.

@@ -11,7 +11,9 @@ use super::text::expr_text;
 /// written (`1 / 2`), not as DataFusion prints it (`Int64(1) / Int64(2)`).
 pub(crate) fn named_output(plan: &LogicalPlan) -> SchemaRef {
     let schema = plan.schema().inner();
-    let Some(exprs) = selected(plan).filter(|exprs| exprs.len() == schema.fields().len()) else { return Arc::clone(schema) };
+    let Some(exprs) = selected(plan).filter(|exprs| exprs.len() == schema.fields().len()) else {
+        return Arc::clone(schema);
+    };
     let fields = schema.fields().iter().zip(exprs).map(|(field, expr)| match expr {
         Expr::Alias(_) | Expr::Column(_) => Arc::clone(field),
         computed => Arc::new(field.as_ref().clone().with_name(expr_text(&unqualified(computed)))),

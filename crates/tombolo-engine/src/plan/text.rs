@@ -9,14 +9,17 @@ use datafusion::sql::unparser::dialect::Dialect;
 pub(crate) fn expr_text(expr: &Expr) -> String {
     // Names of derived tables that the optimizer made up say nothing to a reader.
     let plain = expr.clone().transform_up(|expr| match expr {
-        Expr::Column(Column { relation: Some(TableReference::Bare { table }), name, .. }) if table.starts_with("__") => {
+        Expr::Column(Column { relation: Some(TableReference::Bare { table }), name, .. })
+            if table.starts_with("__") =>
+        {
             Ok(Transformed::yes(Expr::Column(Column::new_unqualified(name))))
         }
         other => Ok(Transformed::no(other)),
     });
     let plain = plain.map_or_else(|_| expr.clone(), |plain| plain.data);
     let text = Unparser::new(&Readable).expr_to_sql(&plain).map_or_else(|_| plain.to_string(), |sql| sql.to_string());
-    let text = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).filter(|text| balanced(text)).unwrap_or(&text);
+    let text =
+        text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).filter(|text| balanced(text)).unwrap_or(&text);
     text.replace("count(1)", "count(*)")
 }
 
@@ -25,7 +28,8 @@ struct Readable;
 
 impl Dialect for Readable {
     fn identifier_quote_style(&self, name: &str) -> Option<char> {
-        let is_plain = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
+        let is_plain =
+            name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
         (!is_plain).then_some('"')
     }
 }

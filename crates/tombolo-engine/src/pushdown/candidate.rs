@@ -106,9 +106,7 @@ pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
     let mut parts: Vec<String> = match scan {
         Scan::Filter { predicates, .. } => predicates.iter().map(expr_text).collect(),
         Scan::Project { exprs, .. } => exprs.iter().map(expr_text).collect(),
-        Scan::Aggregate(aggregate) => {
-            aggregate.group.iter().chain(&aggregate.aggregates).map(expr_text).collect()
-        }
+        Scan::Aggregate(aggregate) => aggregate.group.iter().chain(&aggregate.aggregates).map(expr_text).collect(),
         Scan::Sort { keys, .. } => keys.iter().map(ToString::to_string).collect(),
         Scan::Join(join) => {
             let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));

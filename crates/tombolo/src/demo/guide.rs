@@ -111,7 +111,8 @@ fn write_farewell(folder: &Path, terminal: Terminal, out: &mut dyn Write) -> io:
 /// Whether typing `tombolo` would run this program.
 fn is_on_path(program: &Path) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).any(|folder| folder.join("tombolo").canonicalize().is_ok_and(|found| found == program))
+    std::env::split_paths(&folders)
+        .any(|folder| folder.join("tombolo").canonicalize().is_ok_and(|found| found == program))
 }
 
 fn write_prose(prose: &str, terminal: Terminal, out: &mut dyn Write) -> io::Result<()> {

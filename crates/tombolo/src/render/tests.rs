@@ -153,7 +153,8 @@ fn parquet_and_arrow_give_back_what_went_in() {
     // NaN differs from itself, so the text is compared.
     assert_eq!(text_of(Format::Json, &read), text_of(Format::Json, &edges));
 
-    let stream = bytes_of(Format::Arrow, Destination::Stdout(Terminal::PLAIN), &edges.schema(), std::slice::from_ref(&edges));
+    let stream =
+        bytes_of(Format::Arrow, Destination::Stdout(Terminal::PLAIN), &edges.schema(), std::slice::from_ref(&edges));
     let read = StreamReader::try_new(std::io::Cursor::new(stream), None).unwrap().next().unwrap().unwrap();
     assert_eq!(text_of(Format::Json, &read), text_of(Format::Json, &edges));
 }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use reedline::{
-    ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent, ReedlineMenu, Signal,
-    default_emacs_keybindings,
+    ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent, ReedlineMenu,
+    Signal, default_emacs_keybindings,
 };
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 use tombolo_engine::Engine;
@@ -129,7 +129,9 @@ impl Shell<'_> {
                 for source in &self.config.sources {
                     output::write_stdout(&format!("{}\n", source.name))?;
                     // A source that is down does not hide the others.
-                    if let Err(error) = describe::describe_source(self.app, self.engine, &source.name, ListFormat::Table).await {
+                    if let Err(error) =
+                        describe::describe_source(self.app, self.engine, &source.name, ListFormat::Table).await
+                    {
                         self.app.report(&error);
                     }
                 }
@@ -200,8 +202,9 @@ fn editor(engine: Engine, names: Arc<Mutex<Names>>) -> Result<Reedline> {
         .with_validator(Box::new(StatementValidator));
     match history_file() {
         Ok(path) => {
-            let history = FileBackedHistory::with_file(REMEMBERED, path)
-                .map_err(|error| Error::new(ErrorCode::FileFailed, format!("the shell's history cannot be read: {error}")))?;
+            let history = FileBackedHistory::with_file(REMEMBERED, path).map_err(|error| {
+                Error::new(ErrorCode::FileFailed, format!("the shell's history cannot be read: {error}"))
+            })?;
             Ok(editor.with_history(Box::new(history)))
         }
         Err(error) => {
