@@ -1,8 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, Result, TableRef, nearest_name};
 
 use super::{Catalog, Source};
+
+/// How long a source may take to help with a name that it may not even have.
+const SUGGESTION_TIME: Duration = Duration::from_secs(2);
 
 /// One part of a dotted name. Without quotes it matches whatever its case; in quotes it matches exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,14 +123,17 @@ impl Catalog {
     async fn missing_source(&self, table: &NamePart) -> Error {
         let mut fitting = Vec::new();
         for source in self.sources() {
-            let Ok(schemas) = source.schemas().await else { continue };
-            for schema in schemas {
-                for known in source.tables(&schema, false).await.unwrap_or_default() {
-                    if table.matches(&known.table) {
-                        fitting.push(format!("{}.{}", source.name(), known.table));
-                    }
+            let tables = async {
+                let mut tables = Vec::new();
+                for schema in source.schemas().await? {
+                    tables.extend(source.tables(&schema, false).await?);
                 }
-            }
+                Ok::<_, Error>(tables)
+            };
+            // A source that is slow to say so would only delay the error.
+            let Ok(Ok(tables)) = tokio::time::timeout(SUGGESTION_TIME, tables).await else { continue };
+            let named = tables.into_iter().filter(|known| table.matches(&known.table));
+            fitting.extend(named.map(|known| format!("{}.{}", source.name(), known.table)));
         }
         let error = Error::new(ErrorCode::TableNotFound, format!("table `{}` has no source in its name", table.text));
         if fitting.is_empty() {
