@@ -150,23 +150,3 @@ fn config(bench: &Bench) -> Config {
     let options = tombolo_connector::Options::default().with("path", bench.path().to_str().unwrap());
     Config::try_new(&options.checked(OPTIONS).unwrap()).unwrap()
 }
-
-/// Prints how fast a plain table is read; run it by name with `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "measures; proves nothing"]
-async fn speed_of_a_plain_scan() {
-    let bench = Bench::with_options(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b REAL, c TEXT);
-         INSERT INTO t SELECT value, value % 100, value / 7.0, 'customer ' || value FROM
-         (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1000000) SELECT value FROM n);",
-        &[],
-    )
-    .await;
-    let started = Instant::now();
-    let description = bench.connector.describe_table(&bench.table("t").table).await.unwrap();
-    println!("described in {:?}: {:?}", started.elapsed(), description.statistics.rows);
-    let started = Instant::now();
-    let wide = tombolo_connector::QueryContext { batch_size: 8192, ..context() };
-    let rows = read(bench.connector.as_ref(), &whole(bench.table("t")), &wide, None).await.unwrap();
-    println!("read {} rows in {:?}", rows.iter().map(RecordBatch::num_rows).sum::<usize>(), started.elapsed());
-}
