@@ -1,7 +1,9 @@
+#[cfg_attr(not(unix), path = "client/held_elsewhere.rs")]
+mod held;
+
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,10 +13,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use rusqlite::{Connection, FileControl, OpenFlags};
 use tombolo_connector::{Error, ErrorCode, Result};
 
+use self::held::Held;
 use super::config::Config;
 
 /// Idle connections kept open.
 const MAX_IDLE: usize = 8;
+
+/// How often a file that is replaced while it is opened is opened again.
+const OPEN_ATTEMPTS: usize = 5;
 
 /// How many steps of its machine SQLite does between two looks at whether it should stop: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 4_000;
@@ -24,10 +30,19 @@ pub(super) struct Client {
     name: String,
     path: PathBuf,
     busy_timeout: Duration,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Opened>>,
     lent: AtomicUsize,
     /// By table: the mark at which it was described, and the latest at which it was found to be the same still.
     unchanged: Mutex<HashMap<String, (String, String)>>,
+}
+
+/// A connection, and the files it reads. The connection is closed first: only then may the files be.
+#[derive(Debug)]
+struct Opened {
+    connection: Connection,
+    file: Held,
+    /// The index of the write-ahead log; more than one where it was removed and made again.
+    wal_index: RefCell<Vec<Held>>,
 }
 
 /// Tells the work behind a future or a stream to stop.
@@ -113,53 +128,59 @@ impl Client {
     /// Runs work on a connection that stops its statements when `stop` says so. The connection is kept for the next work.
     pub(super) fn with<T>(&self, stop: &Stop, work: impl FnOnce(&Lease<'_>) -> Result<T>) -> Result<T> {
         let _lent = Lent::count(&self.lent);
-        let mut connection = match self.take_idle() {
-            Some(connection) => connection,
+        let mut opened = match self.take_idle() {
+            Some(opened) => opened,
             None => self.open()?,
         };
         let watched = stop.clone();
-        connection
+        opened
+            .connection
             .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || watched.is_due()))
             .map_err(|error| self.error(error))?;
-        let result = work(&Lease { client: self, connection: &connection, stop });
-        self.give_back(connection);
+        let result = work(&Lease { client: self, opened: &opened, stop });
+        self.give_back(opened);
         result
     }
 
     /// An idle connection whose file is still the one at the path.
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self) -> Option<Opened> {
         loop {
-            let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let opened = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             let mut moved = 0;
-            let asked = connection.file_control(None::<&str>, FileControl::HasMoved(&mut moved));
+            let asked = opened.connection.file_control(None::<&str>, FileControl::HasMoved(&mut moved));
             if asked.is_ok() && moved == 0 {
-                return Some(connection);
+                return Some(opened);
             }
         }
     }
 
     /// Keeps a connection, unless it cannot be made idle again: then it is closed by being dropped.
-    fn give_back(&self, mut connection: Connection) {
+    fn give_back(&self, mut opened: Opened) {
+        let connection = &mut opened.connection;
         let ended = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
         let unwatched = connection.progress_handler(0, None::<fn() -> bool>).is_ok();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if ended && unwatched && idle.len() < MAX_IDLE {
-            idle.push(connection);
+            idle.push(opened);
         }
     }
 
-    fn open(&self) -> Result<Connection> {
-        // The file is looked at first, since SQLite tells a missing one and a forbidden one with the same words.
-        let found = std::fs::metadata(&self.path).and_then(|metadata| {
-            if metadata.is_file() {
-                File::open(&self.path).map(|_| ())
-            } else {
-                Err(std::io::ErrorKind::IsADirectory.into())
+    fn open(&self) -> Result<Opened> {
+        for _ in 0..OPEN_ATTEMPTS {
+            // The file is held first, since SQLite tells a missing one and a forbidden one with the same words.
+            let file = Held::try_new(&self.path).map_err(|cause| self.file_error(cause))?;
+            let connection = self.connect()?;
+            if file.is_at(&self.path) {
+                return Ok(Opened { connection, file, wal_index: RefCell::default() });
             }
-        });
-        if let Err(cause) = found {
-            return Err(self.file_error(cause));
         }
+        let path = self.path.display();
+        Err(Error::new(ErrorCode::SourceBusy, format!("the SQLite file {path} is replaced again and again"))
+            .with_source_name(&self.name)
+            .retryable())
+    }
+
+    fn connect(&self) -> Result<Connection> {
         let connection =
             Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
                 .map_err(|error| self.error(error))?;
@@ -251,26 +272,33 @@ impl Client {
     /// a checksum.
     pub(super) fn mark(lease: &Lease<'_>) -> Result<String> {
         let path = &lease.client.path;
-        let failed = |cause| lease.client.file_error(cause);
-        let mut header = [0_u8; 100];
-        let mut file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.len() > 0 {
-            file.read_exact(&mut header).map_err(failed)?;
-        }
+        let (metadata, header) = lease.opened.file.start::<100>().map_err(|cause| lease.client.file_error(cause))?;
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let mut mark = format!("{}-{}-", metadata.len(), modified.unwrap_or_default().as_nanos());
-        append_hex(&mut mark, &header[24..28]);
-        append_hex(&mut mark, &header[40..44]);
+        if let Some(header) = header {
+            append_hex(&mut mark, &header[24..28]);
+            append_hex(&mut mark, &header[40..44]);
+        }
         let wal_bytes = std::fs::metadata(beside(path, "-wal")).map(|metadata| metadata.len()).unwrap_or(0);
         if wal_bytes > 0 {
-            let mut index = [0_u8; 48];
-            if File::open(beside(path, "-shm")).and_then(|mut file| file.read_exact(&mut index)).is_ok() {
+            if let Some(index) = lease.opened.wal_index(&beside(path, "-shm")) {
                 append_hex(&mut mark, &index);
             }
             mark.push_str(&format!("-{wal_bytes}"));
         }
         Ok(mark)
+    }
+}
+
+impl Opened {
+    /// The start of the write-ahead log's index, where there is one.
+    fn wal_index(&self, path: &Path) -> Option<[u8; 48]> {
+        let mut held = self.wal_index.borrow_mut();
+        if !held.last().is_some_and(|index| index.is_at(path)) {
+            // One that is no longer at the path is kept, since SQLite may still hold locks on it.
+            held.push(Held::try_new(path).ok()?);
+        }
+        held.last()?.start().ok()?.1
     }
 }
 
@@ -296,7 +324,7 @@ fn append_hex(text: &mut String, bytes: &[u8]) {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease<'a> {
     client: &'a Client,
-    connection: &'a Connection,
+    opened: &'a Opened,
     stop: &'a Stop,
 }
 
@@ -320,7 +348,7 @@ impl Deref for Lease<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection
+        &self.opened.connection
     }
 }
 

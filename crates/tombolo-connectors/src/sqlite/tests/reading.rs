@@ -112,6 +112,45 @@ async fn a_file_that_changed_is_looked_at_again() {
     }
 }
 
+/// Run as another process by the test that follows; by itself it does nothing.
+#[test]
+fn writer_in_another_process() {
+    let Some(path) = std::env::var_os("TOMBOLO_TEST_WRITE_TO") else { return };
+    let writer = rusqlite::Connection::open(path).unwrap();
+    writer.busy_timeout(Duration::ZERO).unwrap();
+    let error = writer.execute_batch("UPDATE n SET i = i + 1").unwrap_err();
+    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+}
+
+/// Locks are the process's: closing another descriptor of the file would give them up, and the rows read could be torn.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_cannot_write_while_rows_are_read() {
+    let bench = Bench::new(
+        "CREATE TABLE n (i INTEGER); INSERT INTO n SELECT value FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 5000) SELECT value FROM n);",
+    )
+    .await;
+    let scan = bench.accepted("SELECT i FROM n WHERE i > 0").await.unwrap();
+    let planned = bench.connector.plan_scan(&scan, &context()).await.unwrap();
+    let ScanInput::Reader(reader) = planned.input else { panic!() };
+    let mut stream = reader.open(0, None, &SessionContext::new().task_ctx()).unwrap();
+    stream.next().await.unwrap().unwrap();
+    // Another connection of this process looks at the file and ends, and so does a source of its own.
+    assert!(bench.connector.is_current(bench.table("n")).await);
+    drop(connect(&bench.path(), &[]).await.unwrap());
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::tests::reading::writer_in_another_process"])
+        .env("TOMBOLO_TEST_WRITE_TO", bench.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    let mut rows = 100;
+    while let Some(batch) = stream.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(rows, 5000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_stream_stops_the_query() {
     let bench = Bench::new(
