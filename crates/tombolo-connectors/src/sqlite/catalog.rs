@@ -85,13 +85,23 @@ struct DeclaredTable {
     columns: Vec<DeclaredColumn>,
 }
 
+impl DeclaredTable {
+    fn primary_key(&self) -> Vec<String> {
+        let mut key: Vec<&DeclaredColumn> = self.columns.iter().filter(|column| column.key > 0).collect();
+        key.sort_by_key(|column| column.key);
+        key.into_iter().map(|column| column.name.clone()).collect()
+    }
+
+    fn is_nullable(&self, column: &DeclaredColumn, is_rowid: bool) -> bool {
+        !(column.not_null || is_rowid || (self.without_rowid && column.key > 0))
+    }
+}
+
 type Described = (TableDescription, Vec<ColumnProfile>);
 
 fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Described> {
     let declared = declaration(lease, table)?;
-    let mut key: Vec<&DeclaredColumn> = declared.columns.iter().filter(|column| column.key > 0).collect();
-    key.sort_by_key(|column| column.key);
-    let primary_key: Vec<String> = key.iter().map(|column| column.name.clone()).collect();
+    let primary_key = declared.primary_key();
     let file_bytes = Client::size(lease)?;
     let verify = match config.verify_types {
         VerifyTypes::Always => true,
@@ -101,14 +111,11 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
     let encoding: String =
         lease.query_row("PRAGMA encoding", [], |row| row.get(0)).map_err(|error| lease.error(error))?;
     let inspected = if verify { Some(inspect(lease, table, &declared, config)?) } else { None };
-    let rowid_key = match key.as_slice() {
-        [only] if !declared.without_rowid && only.declared.eq_ignore_ascii_case("INTEGER") => Some(only.name.as_str()),
-        _ => None,
-    };
+    let rowid_key = rowid_key(lease, table, &declared)?;
     let mut statistics = TableStatistics::default();
     let (mut columns, mut profiles) = (Vec::new(), Vec::new());
     for (at, column) in declared.columns.iter().enumerate() {
-        let is_rowid = rowid_key == Some(column.name.as_str());
+        let is_rowid = rowid_key.as_ref() == Some(&column.name);
         let found = inspected.as_ref().and_then(|(_, found)| found.get(at));
         let (data_type, uniform, mut profile) = if config.is_text(&table.table, &column.name) {
             let doubt = format!("column `{}` is carried as text by `columns_as_text`", column.name);
@@ -129,7 +136,7 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
             // BINARY compares the stored bytes, which for UTF-16 are in another order than those of UTF-8.
             profile.doubt = Some(format!("the file's text is in {encoding}, which SQLite sorts differently"));
         }
-        let nullable = !(column.not_null || is_rowid || (declared.without_rowid && column.key > 0));
+        let nullable = declared.is_nullable(column, is_rowid);
         let field = Arc::new(Field::new(&column.name, data_type, nullable));
         columns.push(ColumnDescription {
             collation: collation(lease, table, &column.name, declared.kind),
@@ -156,12 +163,7 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
             None => estimated_rows(lease, table, rowid_key.is_some())?,
         };
         distinct_counts(lease, table, &indexes, &mut statistics)?;
-        description.unique_keys = indexes
-            .iter()
-            .filter(|index| index.unique && index.condition.is_none() && index.columns != primary_key)
-            .filter(|index| index.columns.iter().all(|name| description.column(name).is_some()))
-            .map(|index| index.columns.clone())
-            .collect();
+        description.unique_keys = unique_keys(&indexes, &declared);
         description.indexes = indexes;
         description.foreign_keys = foreign_keys(lease, table)?;
         description.primary_key = primary_key;
@@ -170,6 +172,54 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
     }
     description.statistics = statistics;
     Ok((description, profiles))
+}
+
+/// The column that is another name of the row id, if one is: it is declared INTEGER, alone in the primary key, and needs no
+/// index. `INTEGER PRIMARY KEY DESC` has an index, and may hold NULL (<https://www.sqlite.org/lang_createtable.html#rowid>).
+fn rowid_key(lease: &Lease<'_>, table: &TableRef, declared: &DeclaredTable) -> Result<Option<String>> {
+    let mut key = declared.columns.iter().filter(|column| column.key > 0);
+    let (Some(only), None) = (key.next(), key.next()) else { return Ok(None) };
+    if declared.without_rowid || !only.declared.eq_ignore_ascii_case("INTEGER") {
+        return Ok(None);
+    }
+    let sql = "SELECT count(*) = 0 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
+    let is_rowid: bool = lease.query_row(sql, [&table.table], |row| row.get(0)).map_err(|error| lease.error(error))?;
+    Ok(is_rowid.then(|| only.name.clone()))
+}
+
+/// The unique keys beside the primary one.
+fn unique_keys(indexes: &[Index], declared: &DeclaredTable) -> Vec<Vec<String>> {
+    let primary_key = declared.primary_key();
+    let is_column = |name: &String| declared.columns.iter().any(|column| &column.name == name);
+    indexes
+        .iter()
+        .filter(|index| index.unique && index.condition.is_none() && index.columns != primary_key)
+        .filter(|index| index.columns.iter().all(is_column))
+        .map(|index| index.columns.clone())
+        .collect()
+}
+
+/// Whether the schema still says of a table what a plan may rely on: columns, collations and keys.
+fn same_shape(lease: &Lease<'_>, description: &TableDescription, declared: &DeclaredTable) -> Result<bool> {
+    let table = &description.table;
+    let rowid_key = rowid_key(lease, table, declared)?;
+    let same_columns = declared.columns.len() == description.columns.len()
+        && declared.columns.iter().zip(&description.columns).all(|(declared_column, known)| {
+            let name = &declared_column.name;
+            name == known.field.name()
+                && declared_column.declared == known.remote_type
+                && declared.is_nullable(declared_column, rowid_key.as_ref() == Some(name)) == known.field.is_nullable()
+                && collation(lease, table, name, declared.kind) == known.collation
+        });
+    if !same_columns || declared.kind != description.kind {
+        return Ok(false);
+    }
+    if declared.kind != TableKind::Table {
+        return Ok(true);
+    }
+    let unique = unique_keys(&indexes(lease, table)?, declared);
+    let still_unique = description.unique_keys.iter().all(|key| unique.contains(key));
+    Ok(declared.primary_key() == description.primary_key && still_unique)
 }
 
 fn is_strict_type(declared: &str) -> bool {
@@ -265,12 +315,7 @@ fn read_values(
 /// Reads the values of a table again, and says whether what is known of them still holds: types, forms and bounds.
 pub(super) fn still_holds(lease: &Lease<'_>, description: &TableDescription, known: &TableProfile) -> Result<bool> {
     let declared = declaration(lease, &description.table)?;
-    let same_shape =
-        declared.columns.len() == description.columns.len()
-            && declared.columns.iter().zip(&description.columns).all(|(declared, known)| {
-                &declared.name == known.field.name() && declared.declared == known.remote_type
-            });
-    if !same_shape || known.columns.len() != description.columns.len() {
+    if known.columns.len() != description.columns.len() || !same_shape(lease, description, &declared)? {
         return Ok(false);
     }
     if !known.columns.iter().any(|column| column.verified) {
@@ -287,7 +332,8 @@ pub(super) fn still_holds(lease: &Lease<'_>, description: &TableDescription, kno
     Ok(found.zip(&known.columns).all(|((inspector, column), known)| {
         let now = inspector.finish(Affinity::of(&column.declared));
         let bound = |profile: &ColumnProfile| profile.magnitude.unwrap_or(f64::INFINITY);
-        let form = known.form.is_none() || now.profile.form == known.form;
+        // Where there was no value there was no form, and literals were printed in another than the one there is now.
+        let form = now.profile.form.is_none() || now.profile.form == known.form;
         // Nothing was concluded from the values of a column that was in doubt or not read.
         !known.verified
             || known.doubt.is_some()

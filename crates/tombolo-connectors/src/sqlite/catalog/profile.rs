@@ -29,7 +29,7 @@ pub(in crate::sqlite) struct ColumnProfile {
     pub(in crate::sqlite) form: Option<String>,
     pub(in crate::sqlite) nul_free: bool,
     pub(in crate::sqlite) negative_zero: bool,
-    /// The largest absolute value of a number; absent where one is infinite or none was read.
+    /// A bound on the absolute values of numbers; absent where one is infinite or none was read. See [`roomy`].
     pub(in crate::sqlite) magnitude: Option<f64>,
     /// Whether SQLite would convert the other side of a comparison with this text.
     pub(in crate::sqlite) converts: bool,
@@ -120,7 +120,7 @@ impl Inspector {
                 form: candidate.form.flatten().map(|form| form.0.to_owned()),
                 nul_free: !self.nul,
                 negative_zero: self.negative_zero,
-                magnitude: self.magnitude.is_finite().then_some(self.magnitude),
+                magnitude: self.magnitude.is_finite().then(|| roomy(self.magnitude)),
                 converts: text && !matches!(affinity, Affinity::Text | Affinity::Blob),
             },
             data_type: candidate.data_type,
@@ -128,6 +128,20 @@ impl Inspector {
             bytes: self.bytes,
         }
     }
+}
+
+/// A bound with room for larger values, so that a column whose numbers grow, as ids do, seldom outgrows what was concluded:
+/// the next power of 16, from 256.
+fn roomy(magnitude: f64) -> f64 {
+    // Far beyond any bound that is asked for, the next power may be infinite.
+    if magnitude > 1e300 {
+        return magnitude;
+    }
+    let mut bound = 256.0;
+    while bound < magnitude {
+        bound *= 16.0;
+    }
+    bound
 }
 
 impl Candidate {

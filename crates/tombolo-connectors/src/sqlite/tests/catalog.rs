@@ -3,7 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use tombolo_connector::{Collation, ErrorCode, RowCount, TableKind, TableRef};
 
-use super::support::Bench;
+use super::support::{Bench, context, lines, read, whole};
 use crate::sqlite::config::parse_url;
 
 fn decimal(precision: u8, scale: i8) -> DataType {
@@ -115,6 +115,19 @@ async fn unverified_columns_are_not_compared_but_strict_ones_are() {
         let native = bench.native(sql).await;
         assert!(native.starts_with("SELECT"), "{sql}: {native}");
     }
+}
+
+#[tokio::test]
+async fn a_descending_integer_key_is_no_row_id() {
+    let bench = Bench::new(
+        "CREATE TABLE down (id INTEGER PRIMARY KEY DESC); INSERT INTO down VALUES (NULL), (3);
+         CREATE TABLE up (id INTEGER, PRIMARY KEY (id DESC));",
+    )
+    .await;
+    assert!(bench.table("down").column("id").unwrap().field.is_nullable());
+    assert!(!bench.table("up").column("id").unwrap().field.is_nullable(), "a constraint of the table is an alias");
+    let rows = read(bench.connector.as_ref(), &whole(bench.table("down")), &context(), None).await.unwrap();
+    assert_eq!(lines(&rows, false), ["(3)", "(NULL)"]);
 }
 
 #[test]

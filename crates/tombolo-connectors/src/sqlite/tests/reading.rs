@@ -112,6 +112,50 @@ async fn a_file_that_changed_is_looked_at_again() {
     }
 }
 
+/// What a query that was planned before a change does after it.
+async fn after(before: &str, sql: &str, change: &str) -> Result<Vec<String>, ErrorCode> {
+    let bench = Bench::new(before).await;
+    let scan = bench.accepted(sql).await.unwrap();
+    rusqlite::Connection::open(bench.path()).unwrap().execute_batch(change).unwrap();
+    let rows = read(bench.connector.as_ref(), &scan, &context(), None).await;
+    rows.map(|rows| lines(&rows, false)).map_err(|error| error.code())
+}
+
+#[tokio::test]
+async fn a_form_that_was_unknown_is_not_any_form() {
+    let sql = "SELECT id FROM t WHERE ts = TIMESTAMP '2024-01-01 10:00:00'";
+    let before = "CREATE TABLE t (id INTEGER PRIMARY KEY, ts DATETIME); INSERT INTO t VALUES (1, NULL);";
+    let change = "INSERT INTO t VALUES (2, '2024-01-01T10:00:00')";
+    assert_eq!(after(before, sql, change).await, Err(ErrorCode::SchemaChanged));
+    assert_eq!(after(before, sql, "INSERT INTO t VALUES (2, NULL)").await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn ids_that_grow_change_nothing_that_was_concluded() {
+    let before = "CREATE TABLE t (id INTEGER PRIMARY KEY, f REAL); INSERT INTO t VALUES (1, 0.5);";
+    let sql = "SELECT id + 1 FROM t WHERE f < 9";
+    assert_eq!(after(before, sql, "INSERT INTO t VALUES (2, 3.5)").await, Ok(vec!["(2)".to_owned(), "(3)".to_owned()]));
+    let outgrown = "INSERT INTO t VALUES (9000000000000000000, 1)";
+    assert_eq!(after(before, sql, outgrown).await, Err(ErrorCode::SchemaChanged));
+}
+
+#[tokio::test]
+async fn a_table_that_was_made_anew_is_compared_with_its_description() {
+    let before = "CREATE TABLE t (k INTEGER NOT NULL UNIQUE, s TEXT); INSERT INTO t VALUES (1, 'a');";
+    for table in [
+        "(k INTEGER NOT NULL UNIQUE, s TEXT COLLATE NOCASE)",
+        "(k INTEGER UNIQUE, s TEXT)",
+        "(k INTEGER NOT NULL, s TEXT)",
+        "(k INTEGER NOT NULL UNIQUE, s TEXT PRIMARY KEY)",
+    ] {
+        let change = format!("DROP TABLE t; CREATE TABLE t {table}; INSERT INTO t VALUES (1, 'a');");
+        let rows = after(before, "SELECT k FROM t WHERE s = 'a'", &change).await;
+        assert_eq!(rows, Err(ErrorCode::SchemaChanged), "{table}");
+    }
+    let change = "CREATE TABLE another (x); CREATE INDEX t_s ON t (s);";
+    assert_eq!(after(before, "SELECT k FROM t WHERE s = 'a'", change).await, Ok(vec!["(1)".to_owned()]));
+}
+
 /// Run as another process by the test that follows; by itself it does nothing.
 #[test]
 fn writer_in_another_process() {
