@@ -324,8 +324,10 @@ impl Printer<'_> {
                 Ok(Value::atom(format!("coalesce({})", list.join(", ")), facts))
             }
             ("nullif", [value, other]) => {
-                let (left, right) = self.pair(value, other, Operator::Eq)?;
-                Ok(Value::atom(format!("nullif({left}, {right})"), value.facts.clone()))
+                // A literal takes the form of the other side, and it is the literal in that form which is given back.
+                let (value, other) = self.aligned(value, other)?;
+                let (left, right) = self.pair(&value, &other, Operator::Eq)?;
+                Ok(Value::atom(format!("nullif({left}, {right})"), value.facts))
             }
             (name, arguments) => {
                 for argument in arguments.iter() {
