@@ -1,12 +1,12 @@
 mod functions;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use tombolo_connector::{Collation, ScanTable, TableRef};
 
 use super::catalog::profile::{AS_TEXT, TableProfile};
-use super::types::{MAX_DECIMAL_DIGITS, print_date, print_timestamp, timestamp_form};
+use super::types::{Affinity, MAX_DECIMAL_DIGITS, print_date, print_timestamp, timestamp_form};
 use crate::sql::{
     AggregateCall, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text, string_literal,
 };
@@ -50,7 +50,10 @@ impl Dialect for SqliteDialect {
                 Collation::Binary => None,
                 Collation::Other(name) => Some(name.clone()),
             },
-            converts: profile.converts,
+            // A float may be stored as an integer in a column of any affinity but REAL; see `as_real`.
+            converts: profile.converts
+                || (column.field.data_type() == &DataType::Float64
+                    && Affinity::of(&column.remote_type) != Affinity::Real),
             nul_free: profile.nul_free || !is_text(column.field.data_type()),
             negative_zero: profile.negative_zero && column.field.data_type().is_floating(),
             magnitude: if profile.verified { profile.magnitude } else { None },
@@ -199,7 +202,7 @@ impl Dialect for SqliteDialect {
         }
         // The right side of an operator binds tighter than the operator itself, so that the order of evaluation is kept.
         let next = if level == Level::Add { Level::Multiply } else { Level::Atom };
-        Ok(Value::new(format!("{} {word} {}", left.at(level), right.at(next)), level, facts))
+        Ok(Value::new(format!("{} {word} {}", as_real(left, level), as_real(right, next)), level, facts))
     }
 
     fn cast(&self, value: &Value, to: &DataType) -> Shipped {
@@ -227,8 +230,9 @@ impl Dialect for SqliteDialect {
             (from, to) if from.is_signed_integer() && is_text(to) => {
                 Ok(Value::atom(call("TEXT"), Facts { nul_free: true, ..Facts::new(to.clone()) }))
             }
-            (DataType::Decimal128(_, from_scale), DataType::Decimal128(_, to_scale))
+            (DataType::Decimal128(from_digits, from_scale), DataType::Decimal128(to_digits, to_scale))
                 if *from_scale >= 0
+                    && whole_digits(*from_digits, *from_scale) <= whole_digits(*to_digits, *to_scale)
                     && (from_scale == to_scale || (from_scale < to_scale && value.facts.form == Form::NATURAL)) =>
             {
                 same(to)
@@ -243,7 +247,8 @@ impl Dialect for SqliteDialect {
                 literal: None,
                 ..value.clone()
             }),
-            (DataType::Timestamp(_, a), DataType::Timestamp(unit, b)) if a == b && *unit != TimeUnit::Second => {
+            // A coarser unit would drop digits that the text keeps.
+            (DataType::Timestamp(from_unit, a), DataType::Timestamp(to_unit, b)) if a == b && from_unit <= to_unit => {
                 same(to)
             }
             (DataType::Timestamp(_, None), DataType::Date32) if value.facts.form != Form::NATURAL => {
@@ -333,6 +338,20 @@ pub(super) fn exact_decimal(facts: &Facts) -> bool {
         .magnitude
         .is_some_and(|bound| bound * 10_f64.powi(i32::from(scale)) < 10_f64.powi(i32::from(MAX_DECIMAL_DIGITS)));
     scale >= 0 && (precision <= MAX_DECIMAL_DIGITS || small)
+}
+
+/// The digits of a decimal before its point.
+fn whole_digits(precision: u8, scale: i8) -> i16 {
+    i16::from(precision) - i16::from(scale)
+}
+
+/// The text of a float for arithmetic. What a column that is not REAL holds as an integer would be added as one, which
+/// overflows and rounds otherwise.
+pub(super) fn as_real(value: &Value, level: Level) -> String {
+    if value.facts.converts && value.facts.data_type == DataType::Float64 {
+        return format!("CAST({} AS REAL)", value.sql);
+    }
+    value.at(level)
 }
 
 fn is_negative_zero(number: f64) -> bool {

@@ -297,6 +297,8 @@ pub(super) struct ColumnReader {
     data_type: DataType,
     /// The stored column as errors name it, or the output column's name.
     name: String,
+    /// Whether it comes from no stored column, so that every number was made by SQLite.
+    computed: bool,
 }
 
 #[derive(Debug)]
@@ -445,8 +447,9 @@ impl ColumnReader {
         let data_type = field.data_type().clone();
         let builder = Builder::new(&data_type, rows)
             .ok_or_else(|| Error::internal(format!("values of type {data_type} cannot be read from SQLite")))?;
+        let computed = origin.is_none();
         let name = origin.map_or_else(|| format!("`{}`", field.name()), |origin| origin.to_string());
-        Ok(Self { builder, nullable: field.is_nullable(), form, data_type, name })
+        Ok(Self { builder, nullable: field.is_nullable(), form, data_type, name, computed })
     }
 
     /// Appends a stored value; false where it is not of the column's type.
@@ -464,11 +467,16 @@ impl ColumnReader {
                 self.builder.append(ValueRef::Text(format!("{number:?}").as_bytes())).is_some()
             }
             ValueRef::Integer(unscaled) if self.form == SCALED => {
-                let Builder::Decimal128(builder, ..) = &mut self.builder else { return false };
+                let Builder::Decimal128(builder, precision, _) = &mut self.builder else { return false };
+                let digits = unscaled.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1);
                 builder.append_value(unscaled.into());
-                true
+                digits <= u32::from(*precision)
             }
             _ if self.form == SCALED => false,
+            // SQLite keeps a float without a fraction as an integer on the way, whatever its size.
+            ValueRef::Integer(number) if self.computed && self.data_type == DataType::Float64 => {
+                self.builder.append(ValueRef::Real(number as f64)).is_some()
+            }
             ValueRef::Blob(bytes) if self.form == AS_TEXT => self.builder.append(ValueRef::Text(bytes)).is_some(),
             value => self.builder.append(value).is_some(),
         }

@@ -1,7 +1,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::{SCALED, SqliteDialect, exact_decimal};
+use super::{SCALED, SqliteDialect, as_real, exact_decimal};
 use crate::sql::{AggregateCall, Dialect, Facts, Form, Level, Shipped, Value, is_text, scalar_text};
 
 /// The longest text SQLite holds has so many characters.
@@ -62,7 +62,7 @@ pub(super) fn function(dialect: &SqliteDialect, name: &str, arguments: &[Value])
         ("abs", [number]) => match number.facts.data_type {
             DataType::Int64 if number.facts.magnitude.is_some() => Ok(computed(number, format!("abs({})", number.sql))),
             DataType::Float64 => {
-                let mut value = computed(number, format!("abs({})", number.sql));
+                let mut value = computed(number, format!("abs({})", as_real(number, Level::Or)));
                 value.facts.negative_zero = false;
                 Ok(value)
             }
@@ -90,7 +90,7 @@ pub(super) fn aggregate(_dialect: &SqliteDialect, call: &AggregateCall<'_>) -> S
                 return Err(format!("`{}` of floats gives NULL in SQLite where it is not a number", call.name));
             }
             let facts = Facts { negative_zero: true, ..facts };
-            Ok(Value::atom(call.standard(&argument.sql), facts))
+            Ok(Value::atom(call.standard(&as_real(argument, Level::Or)), facts))
         }
         // A double of up to 15 digits, times ten to its scale, is less than a half from the whole number that it stands for:
         // both roundings together are off by at most 2^-52 of 10^15. So rounding finds it, and the sum is one of integers.

@@ -156,6 +156,66 @@ async fn a_table_that_was_made_anew_is_compared_with_its_description() {
     assert_eq!(after(before, "SELECT k FROM t WHERE s = 'a'", change).await, Ok(vec!["(1)".to_owned()]));
 }
 
+/// Checks that statements are pushed, and answered as by the engine over the same rows.
+async fn check_answers(tables: &str, statements: &[&str]) {
+    let bench = Bench::new(tables).await;
+    for sql in statements {
+        let scan = bench.accepted(sql).await.unwrap_or_else(|reasons| panic!("{sql}: {reasons:?}"));
+        let pushed = read(bench.connector.as_ref(), &scan, &context(), None).await.unwrap();
+        let expected = bench.session.sql(sql).await.unwrap().collect().await.unwrap();
+        assert_eq!(lines(&pushed, false), lines(&expected, false), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn casts_that_lose_digits_are_not_pushed() {
+    let bench = Bench::new(
+        "CREATE TABLE t (ts DATETIME, m DECIMAL(6,2)); INSERT INTO t VALUES ('2024-01-01 10:00:00.123456', 1234.56);",
+    )
+    .await;
+    for sql in [
+        "SELECT arrow_cast(ts, 'Timestamp(Millisecond, None)') FROM t",
+        "SELECT arrow_cast(ts, 'Timestamp(Second, None)') FROM t",
+        "SELECT CAST(m AS DECIMAL(4,2)) FROM t",
+        "SELECT CAST(m AS DECIMAL(6,3)) FROM t",
+        "SELECT CAST(sum(m) AS DECIMAL(5,2)) FROM t",
+    ] {
+        let native = bench.native(sql).await;
+        assert!(native.starts_with("refused"), "{sql}: {native}");
+    }
+    for sql in ["SELECT arrow_cast(ts, 'Timestamp(Nanosecond, None)') FROM t", "SELECT CAST(m AS DECIMAL(8,3)) FROM t"]
+    {
+        let native = bench.native(sql).await;
+        assert!(native.starts_with("SELECT"), "{sql}: {native}");
+    }
+}
+
+#[tokio::test]
+async fn a_literal_that_nullif_gives_back_has_the_form_of_the_other_side() {
+    let tables = "CREATE TABLE t (m DECIMAL(6,2)); INSERT INTO t VALUES (1.25), (2);";
+    let statements = [
+        "SELECT nullif(CAST(5.00 AS DECIMAL(16,2)), sum(m)) FROM t",
+        "SELECT nullif(CAST(3.25 AS DECIMAL(16,2)), sum(m)) FROM t",
+        "SELECT nullif(sum(m), CAST(5.00 AS DECIMAL(16,2))) FROM t",
+    ];
+    check_answers(tables, &statements).await;
+}
+
+#[tokio::test]
+async fn floats_that_are_stored_as_integers_are_computed_as_floats() {
+    let tables = "CREATE TABLE t (n NUMERIC); INSERT INTO t VALUES (0.5);
+        INSERT INTO t SELECT 9007199254740990 FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1100) SELECT value FROM n);";
+    let statements = [
+        "SELECT sum(n) FROM t",
+        "SELECT sum(abs(n)) FROM t",
+        "SELECT n + n FROM t",
+        "SELECT n * n - n FROM t",
+        "SELECT coalesce(n, 1.0) + 1.0 FROM t",
+        "SELECT n FROM t WHERE n > 1.0",
+    ];
+    check_answers(tables, &statements).await;
+}
+
 /// Run as another process by the test that follows; by itself it does nothing.
 #[test]
 fn writer_in_another_process() {
