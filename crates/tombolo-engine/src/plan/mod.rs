@@ -7,6 +7,7 @@ mod names;
 mod relations;
 mod scope;
 mod session;
+mod sort_merge;
 mod text;
 mod using;
 

@@ -6,6 +6,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
+use super::sort_merge::SortMergeRule;
 use crate::settings::Settings;
 
 /// Rows in a batch where memory is short: what spilled is read back a batch from each file.
@@ -21,10 +22,6 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
         .with_batch_size(batch_size.max(1))
         .with_information_schema(false);
     let options = config.options_mut();
-    // A filter that a top-k or an aggregate fills never completes before its scan: a leaf that waits for it waits for ever.
-    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
-    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
-    options.optimizer.prefer_hash_join = !frugal;
     // Each stream of a sort keeps so much for its merge, and DataFusion's 10 MB would be all of a small limit.
     let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * parallel);
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
@@ -34,15 +31,18 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_physical_optimizer_rules(physical_rules())
+        .with_physical_optimizer_rules(physical_rules(frugal))
         .build()
 }
 
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
 /// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
 /// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
-fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn physical_rules(frugal: bool) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    if frugal {
+        rules.insert(0, Arc::new(SortMergeRule));
+    }
     rules
 }

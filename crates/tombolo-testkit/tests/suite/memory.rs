@@ -31,8 +31,8 @@ async fn assert_tidy(lab: &Lab, engine: Engine) {
 }
 
 /// Runs a query with little memory, and compares the answer with the one that plenty of memory gives.
-async fn finishes_or_says_why(lab: &Lab, sql: &str) -> Result<Answer, Error> {
-    let engine = small(lab);
+async fn finishes_or_says_why(lab: &Lab, max_memory: u64, sql: &str) -> Result<Answer, Error> {
+    let engine = lab.engine_with(Settings { max_memory, ..lab.settings() });
     let outcome = ask(&engine, sql).await;
     match &outcome {
         Ok(answer) => {
@@ -57,7 +57,8 @@ async fn a_sort_ten_times_larger_than_memory_spills() {
     let answer = ask(&engine, sql).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.detail()));
     assert_eq!(answer.rows(), 1_000_000);
     assert!(answer.receipt.spilled_bytes > 100 << 20, "{} bytes were spilled", answer.receipt.spilled_bytes);
-    assert!(answer.receipt.peak_memory_bytes.unwrap() <= MAX_MEMORY);
+    // What waits in exchanges between streams may come on top.
+    assert!(answer.receipt.peak_memory_bytes.unwrap() <= 2 * MAX_MEMORY, "{:?}", answer.receipt.peak_memory_bytes);
     let mut last = i64::MIN;
     for batch in &answer.batches {
         let keys = batch.column(0).as_any().downcast_ref::<arrow::array::Int64Array>().unwrap();
@@ -74,18 +75,22 @@ async fn an_aggregate_ten_times_larger_than_memory_spills() {
     let lab = lab().await;
     let sql =
         "SELECT count(*) AS groups, sum(n) AS n FROM (SELECT payload, count(*) AS n FROM lake.big GROUP BY payload)";
-    let answer = finishes_or_says_why(&lab, sql).await.unwrap();
-    assert!(answer.receipt.spilled_bytes > 0);
+    // More than once, since an exchange between streams that spills can wait for itself for ever.
+    for _ in 0..3 {
+        let answer = finishes_or_says_why(&lab, MAX_MEMORY, sql).await.unwrap();
+        assert!(answer.receipt.spilled_bytes > 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_join_ten_times_larger_than_memory_finishes_or_names_the_join() {
+async fn a_join_ten_times_larger_than_memory_runs_again_and_spills() {
     let lab = lab().await;
     let sql = "SELECT count(*) AS n, max(a.payload) AS a, max(b.payload) AS b
                FROM lake.big a JOIN pond.big b ON a.shuffled = b.shuffled AND a.payload >= b.payload";
-    if let Err(error) = finishes_or_says_why(&lab, sql).await {
-        assert!(error.message().contains("join"), "{error}");
-    }
+    // Both sides together are some 320 MB.
+    let answer = finishes_or_says_why(&lab, 2 * MAX_MEMORY, sql).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.detail()));
+    assert!(answer.receipt.spilled_bytes > 0);
+    assert!(answer.receipt.notices.iter().any(|notice| notice.contains("ran again")), "{:?}", answer.receipt.notices);
 }
 
 #[tokio::test(flavor = "multi_thread")]
