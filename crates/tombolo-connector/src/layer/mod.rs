@@ -36,7 +36,7 @@ pub fn layered(
     let limit = settings.max_concurrency.or(connector.capabilities().max_concurrency);
     let connector: Arc<dyn Connector> = Arc::new(Timeout::new(name, connector, settings.timeout));
     let connector: Arc<dyn Connector> = match limit {
-        Some(limit) => Arc::new(ConcurrencyLimit::new(connector, limit)),
+        Some(limit) => Arc::new(ConcurrencyLimit::new(connector, limit, settings.timeout)),
         None => connector,
     };
     let metrics = Metrics::new(connector);

@@ -47,14 +47,19 @@ pub(super) async fn plan_scan(connector: &FilesConnector, scan: &Scan, context: 
     let flat = FlatScan::accepted(scan)?;
     let description = &flat.table.description;
     let table = connector.files_of(&description.table).await?;
-    check_unchanged(connector, &table, description).await?;
+    let known = if is_unchanged(connector, &table, description).await? {
+        description.statistics.rows
+    } else {
+        // What was counted then says how many rows there may be now, and no more.
+        description.statistics.rows.value().map_or(RowCount::Unknown, RowCount::Estimated)
+    };
     let all = table.files.len();
     let (chosen, row_filters) = choose(connector, &flat, &table)?;
     let native = native::text_of(&flat, Some((chosen.len(), all)));
     let schema: SchemaRef = Arc::clone(scan.schema().inner());
     let bytes = chosen.iter().map(|(file, _)| file.meta.size).sum::<u64>();
     let share = if table.bytes() == 0 { 1.0 } else { bytes as f64 / table.bytes() as f64 };
-    let rows = estimated_rows(description.statistics.rows, share, all == chosen.len() && row_filters.is_empty());
+    let rows = estimated_rows(known, share, all == chosen.len() && row_filters.is_empty());
     let errors = Arc::new(ReadErrors::of(connector, &table));
     let text = matches!(table.format, Format::Csv | Format::Json);
     let (input, rows) = if text {
@@ -87,15 +92,16 @@ fn estimated_rows(rows: RowCount, share: f64, whole: bool) -> RowCount {
     }
 }
 
-/// Refuses to read files whose columns are no longer those of the description. New rows and new files are no change.
-async fn check_unchanged(connector: &FilesConnector, table: &TableFiles, description: &TableDescription) -> Result<()> {
+/// Whether the files are those that were described. Refuses to read files whose columns are others; new rows and new files
+/// can be read.
+async fn is_unchanged(connector: &FilesConnector, table: &TableFiles, description: &TableDescription) -> Result<bool> {
     if Layout::read(description).is_some_and(|layout| layout.files == table.fingerprint()) {
-        return Ok(());
+        return Ok(true);
     }
     let now = connector.describe(table).await?;
     let (before, after) = (description.arrow_schema(), now.arrow_schema());
     if before == after {
-        return Ok(());
+        return Ok(false);
     }
     let mut differences: Vec<String> = Vec::new();
     for field in before.fields() {

@@ -153,7 +153,7 @@ impl Source {
     /// The description of a table by its exact names, no older than the catalog's time to live unless the source says
     /// that it still holds.
     pub async fn description(&self, table: &TableRef) -> Result<Arc<TableDescription>> {
-        let key = table.to_string();
+        let key = key_of(table);
         if let Some(known) = self.read_cache(|cached| cached.descriptions.get(&key).cloned()).await {
             let current = known.is_fresh(self.ttl) || self.connector().await?.is_current(&known.value).await;
             if current {
@@ -171,7 +171,7 @@ impl Source {
     /// Forgets one table's description, since the source said that it no longer holds.
     pub async fn forget(&self, table: &TableRef) {
         self.write_cache(|cached| {
-            cached.descriptions.remove(&table.to_string());
+            cached.descriptions.remove(&key_of(table));
         })
         .await;
     }
@@ -194,6 +194,11 @@ impl Source {
         write(cached);
         self.cache_file.save(cached);
     }
+}
+
+/// A table's key in the cache. Its dotted name is none: names may hold dots.
+fn key_of(table: &TableRef) -> String {
+    format!("{:?}", (&table.schema, &table.table))
 }
 
 /// Ties a cache to what it was read with. The options may hold secrets, so only a hash of them is kept.

@@ -179,7 +179,15 @@ impl RunningQuery {
         };
         tracing::info!(%error, "running the query again with sort-merge joins");
         // What the second plan says is of less use than what went wrong first, unless it runs.
-        let prepared = replan().await.map_err(|_| error)?;
+        let planning = replan();
+        let planned = match self.shared.prepared().deadline {
+            None => planning.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), planning).await {
+                Ok(planned) => planned,
+                Err(_) => return Err(self.shared.timed_out()),
+            },
+        };
+        let prepared = planned.map_err(|_| error)?;
         self.stream = Some(prepared.execute()?);
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
         *self.shared.prepared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(prepared);

@@ -63,9 +63,6 @@ enum Work {
 }
 
 /// Counts the rows of a join for the receipt; passes all of them on unchanged.
-///
-/// Filters that a join fills while it runs do not pass through: they would keep rows from the join that would then be missing
-/// from the counts of unmatched rows.
 #[derive(Debug)]
 pub struct JoinCountExec {
     join: Arc<CountedJoin>,
@@ -184,6 +181,7 @@ impl ExecutionPlan for JoinCountExec {
             join: Arc::clone(&self.join),
             work: self.work,
             schema: Arc::clone(&self.schema),
+            finished: false,
         }))
     }
 
@@ -217,6 +215,7 @@ struct CountStream {
     work: Work,
     kept: Vec<usize>,
     schema: SchemaRef,
+    finished: bool,
 }
 
 impl CountStream {
@@ -257,7 +256,9 @@ impl Stream for CountStream {
         Poll::Ready(match polled {
             Some(batch) => Some(batch.and_then(|batch| self.counted(batch))),
             None => {
-                if let Work::Enter { which, .. } = self.work {
+                if let Work::Enter { which, .. } = self.work
+                    && !std::mem::replace(&mut self.finished, true)
+                {
                     self.join.tally.side(which).finish();
                 }
                 None

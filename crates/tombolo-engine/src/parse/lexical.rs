@@ -1,4 +1,8 @@
+use std::borrow::Cow;
+
 use tombolo_connector::{Error, ErrorCode, Result};
+
+use super::repair::{DISTINCT, NOT_DISTINCT, OPERATORS};
 
 /// A run of text that is either code, or something that must not be looked into: a string, a quoted name, a comment.
 struct Piece<'a> {
@@ -146,9 +150,57 @@ pub(super) fn quote_source_names(text: &str, source_names: &[String]) -> String 
     hyphenated.sort_by_key(|name| std::cmp::Reverse(name.len()));
     let mut quoted = String::with_capacity(text.len() + 16);
     for piece in pieces(text) {
-        if piece.code { quote_in_code(piece.text, &hyphenated, &mut quoted) } else { quoted.push_str(piece.text) }
+        if piece.code {
+            quote_in_code(&operators_for_distinct(piece.text), &hyphenated, &mut quoted);
+        } else {
+            quoted.push_str(piece.text);
+        }
     }
     quoted
+}
+
+/// Puts an operator in place of `IS [NOT] DISTINCT FROM`; see [`super::repair`].
+fn operators_for_distinct(code: &str) -> Cow<'_, str> {
+    // Words with their places; anything between two of them but blanks keeps them apart.
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words: Vec<(usize, usize)> = Vec::new();
+    let mut start = None;
+    for (at, c) in code.char_indices().chain([(code.len(), ' ')]) {
+        match (is_word(c), start) {
+            (true, None) => start = Some(at),
+            (false, Some(begin)) => {
+                words.push((begin, at));
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    let follows = |index: usize, wanted: &[&str]| {
+        wanted.iter().enumerate().all(|(offset, word)| {
+            let Some(&(begin, end)) = words.get(index + offset) else { return false };
+            let joined = offset == 0 || code[words[index + offset - 1].1..begin].trim().is_empty();
+            joined && code[begin..end].eq_ignore_ascii_case(word)
+        })
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    for (index, &(begin, _)) in words.iter().enumerate() {
+        let (length, name) = if follows(index, &["is", "distinct", "from"]) {
+            (3, DISTINCT)
+        } else if follows(index, &["is", "not", "distinct", "from"]) {
+            (4, NOT_DISTINCT)
+        } else {
+            continue;
+        };
+        out.push_str(&code[copied..begin]);
+        out.push_str(&format!("OPERATOR({OPERATORS}.{name})"));
+        copied = words[index + length - 1].1;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(code);
+    }
+    out.push_str(&code[copied..]);
+    Cow::Owned(out)
 }
 
 fn quote_in_code(code: &str, hyphenated: &[&str], out: &mut String) {

@@ -4,6 +4,7 @@
 //! `[users-db].users`, and a known source's hyphenated name without quotes.
 
 mod lexical;
+mod repair;
 
 use std::collections::VecDeque;
 
@@ -40,8 +41,11 @@ pub(crate) fn parse_query(sql: &str, source_names: &[String]) -> Result<Statemen
             .with_hint("Give one statement, or separate them with `;` on standard input or in a file."));
     }
     match statement {
-        DfStatement::Statement(statement) => match *statement {
-            Statement::Query(_) => Ok(*statement),
+        DfStatement::Statement(mut statement) => match *statement {
+            Statement::Query(_) => {
+                repair::repair(&mut statement)?;
+                Ok(*statement)
+            }
             other => Err(not_a_query(other.to_string().split_whitespace().next().unwrap_or_default())),
         },
         DfStatement::Explain(_) => Err(not_a_query("EXPLAIN")),

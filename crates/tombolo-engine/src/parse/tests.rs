@@ -66,3 +66,32 @@ fn a_syntax_error_names_the_place() {
     let deep = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
     assert_eq!(parse_query(&deep, &[]).unwrap_err().code(), ErrorCode::SyntaxError);
 }
+
+#[test]
+fn is_distinct_from_binds_tighter_than_and_and_or() {
+    for (sql, wanted) in [
+        ("SELECT p AND a IS DISTINCT FROM b OR c", "SELECT p AND a IS DISTINCT FROM b OR c"),
+        ("SELECT a is  not\n distinct from b and c", "SELECT a IS NOT DISTINCT FROM b AND c"),
+        ("SELECT a IS DISTINCT FROM (b OR c)", "SELECT a IS DISTINCT FROM (b OR c)"),
+        ("SELECT 'a IS DISTINCT FROM b'", "SELECT 'a IS DISTINCT FROM b'"),
+    ] {
+        let statement = parse_query(sql, &[]).unwrap();
+        assert_eq!(statement.to_string(), wanted);
+    }
+    let statement = parse_query("SELECT a IS DISTINCT FROM b AND c", &[]).unwrap();
+    assert!(format!("{statement:?}").contains("op: And"));
+    let error = parse_query("SELECT a IS /* x */ DISTINCT FROM b AND c", &[]).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Unsupported, "what cannot be mended is refused");
+}
+
+#[test]
+fn set_operations_that_would_lose_rows_are_refused() {
+    for sql in [
+        "SELECT 1 EXCEPT ALL SELECT 2",
+        "SELECT 1 INTERSECT ALL SELECT 1",
+        "SELECT 1 WHERE 1 IN (SELECT 1 EXCEPT ALL SELECT 2)",
+    ] {
+        assert_eq!(parse_query(sql, &[]).unwrap_err().code(), ErrorCode::Unsupported, "{sql}");
+    }
+    parse_query("SELECT 1 UNION ALL SELECT 2 EXCEPT SELECT 3", &[]).unwrap();
+}

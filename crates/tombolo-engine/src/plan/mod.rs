@@ -4,6 +4,7 @@
 mod case;
 mod context;
 mod names;
+mod not_in;
 mod relations;
 mod scope;
 mod session;
@@ -82,9 +83,11 @@ fn planned(mut statement: Statement, tables: Described, session: &SessionState) 
     case::match_column_case(&mut statement, &tables);
     let context = PlanContext::new(session, tables);
     let options = ParserOptions::from(&session.config_options().sql_parser);
-    SqlToRel::new_with_options(&context, options)
+    let plan = SqlToRel::new_with_options(&context, options)
         .sql_statement_to_plan(statement)
-        .map_err(|error| near_function(from_datafusion(error), &context))
+        .map_err(|error| near_function(from_datafusion(error), &context))?;
+    not_in::refuse_lost_unknowns(&plan)?;
+    Ok(plan)
 }
 
 /// Names the function that was meant, where one is near.

@@ -88,7 +88,9 @@ async fn a_join_ten_times_larger_than_memory_runs_again_and_spills() {
     let sql = "SELECT count(*) AS n, max(a.payload) AS a, max(b.payload) AS b
                FROM lake.big a JOIN pond.big b ON a.shuffled = b.shuffled AND a.payload >= b.payload";
     // Both sides together are some 320 MB.
-    let answer = finishes_or_says_why(&lab, 2 * MAX_MEMORY, sql).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.detail()));
+    let answer = finishes_or_says_why(&lab, 2 * MAX_MEMORY, sql)
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", error.detail()));
     assert!(answer.receipt.spilled_bytes > 0);
     assert!(answer.receipt.notices.iter().any(|notice| notice.contains("ran again")), "{:?}", answer.receipt.notices);
 }
