@@ -102,7 +102,9 @@ impl std::fmt::Display for OptionValue {
 }
 
 /// The options of one source: what its table in the config holds beside its kind.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// `Debug` prints the names alone: before they are checked, nobody knows which of the values are secrets.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Options {
     values: BTreeMap<String, OptionValue>,
@@ -196,6 +198,13 @@ impl Options {
     /// The bytes of a checked option.
     pub fn bytes(&self, name: &str) -> Option<u64> {
         self.text(name).and_then(parse_bytes)
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Options ")?;
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 

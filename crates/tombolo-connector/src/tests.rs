@@ -28,6 +28,7 @@ fn a_secret_is_never_printed() {
     let error = options.checked(SPECS).unwrap_err();
     assert_eq!(error.hint(), Some("Did you mean `password`?"));
     assert!(!format!("{error:?} {error}").contains("hunter2"));
+    assert_eq!(format!("{options:?}"), r#"Options {"pasword", "path"}"#);
 }
 
 #[test]

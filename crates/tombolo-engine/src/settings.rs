@@ -20,8 +20,8 @@ pub struct Settings {
     pub catalog_ttl: Duration,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
     pub join_counts: bool,
-    /// Whether work is pushed into sources at all. Off, every source is read table by table: the same answer, slower.
-    pub pushdown: bool,
+    /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
+    pub pushdown: PushdownRules,
 }
 
 impl Default for Settings {
@@ -35,7 +35,58 @@ impl Default for Settings {
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             catalog_ttl: Duration::from_secs(300),
             join_counts: true,
-            pushdown: true,
+            pushdown: PushdownRules::ALL,
         }
+    }
+}
+
+/// Which operators are offered to sources. All are, but where faults are looked for: whatever is switched off runs here, and the
+/// answer is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushdownRules(u16);
+
+/// An operator whose push-down can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the operator of its name")]
+pub enum PushdownRule {
+    Filter,
+    Projection,
+    Alias,
+    Join,
+    Aggregate,
+    Sort,
+    Limit,
+    Union,
+}
+
+impl PushdownRule {
+    /// All rules.
+    pub const ALL: &'static [Self] = &[
+        Self::Filter,
+        Self::Projection,
+        Self::Alias,
+        Self::Join,
+        Self::Aggregate,
+        Self::Sort,
+        Self::Limit,
+        Self::Union,
+    ];
+}
+
+impl PushdownRules {
+    /// Everything is offered.
+    pub const ALL: Self = Self(u16::MAX);
+    /// Nothing is offered.
+    pub const NONE: Self = Self(0);
+
+    /// These rules but one.
+    #[must_use]
+    pub fn without(self, rule: PushdownRule) -> Self {
+        Self(self.0 & !(1 << rule as u16))
+    }
+
+    /// Whether an operator is offered.
+    pub fn allows(self, rule: PushdownRule) -> bool {
+        self.0 & (1 << rule as u16) != 0
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 use tombolo_connector::layer::{LayerSettings, SourceMetrics, layered};
 use tombolo_connector::{
-    Connector, ConnectorFactory, Error, ErrorCode, Options, Registry, RemoteInfo, Result, TableDescription, TableRef,
+    Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, OptionKind, Options, Registry, RemoteInfo, Result,
+    TableDescription, TableRef,
 };
 
 use super::cache::{Aged, CacheFile, CachedSource};
@@ -51,7 +52,7 @@ impl Source {
         let named = |error: Error| error.with_source_name(&config.name);
         let factory = Arc::clone(registry.factory(&config.kind).map_err(named)?);
         let options = config.options.checked(factory.spec().options).map_err(named)?;
-        let key = fingerprint(&config.kind, &options);
+        let key = fingerprint(factory.spec(), &options);
         Ok(Self {
             layers: LayerSettings {
                 timeout: config.timeout.unwrap_or(DEFAULT_TIMEOUT),
@@ -201,13 +202,16 @@ fn key_of(table: &TableRef) -> String {
     format!("{:?}", (&table.schema, &table.table))
 }
 
-/// Ties a cache to what it was read with. The options may hold secrets, so only a hash of them is kept.
-fn fingerprint(kind: &str, options: &Options) -> String {
+/// Ties a cache to what it was read with: a hash of the kind and of the options that are no secrets.
+pub(super) fn fingerprint(spec: &ConnectorSpec, options: &Options) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    (kind, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
+    (spec.kind, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
     for (name, value) in options.iter() {
-        (name, value.to_string()).hash(&mut hasher);
+        // A hash of a short password would give it away to whoever tries them all; and a new password is no new catalog.
+        if !spec.options.iter().any(|option| option.name == name && option.kind == OptionKind::Secret) {
+            (name, value.to_string()).hash(&mut hasher);
+        }
     }
     format!("{:016x}", hasher.finish())
 }

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tombolo_connector::{
-    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
-    PlannedScan, QueryContext, Registry, RemoteInfo, Result, Scan, ScanOffer, TableDescription, TableRef,
+    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, OptionKind,
+    OptionSpec, Options, PlannedScan, QueryContext, Registry, RemoteInfo, Result, Scan, ScanOffer, TableDescription,
+    TableRef,
 };
 
 use super::{Catalog, NamePart, SourceConfig};
@@ -142,4 +143,18 @@ async fn a_source_that_is_down_fails_where_it_is_named() {
 #[test]
 fn two_sources_of_one_name_are_refused() {
     assert_eq!(catalog(&["shop", "SHOP"]).unwrap_err().code(), ErrorCode::ConfigInvalid);
+}
+
+#[test]
+fn the_cache_is_tied_to_the_options_but_for_secrets() {
+    static OPTIONS: &[OptionSpec] = &[
+        OptionSpec { name: "host", kind: OptionKind::Text, default: None, required: false, help: "" },
+        OptionSpec { name: "password", kind: OptionKind::Secret, default: None, required: false, help: "" },
+    ];
+    let spec = ConnectorSpec { options: OPTIONS, ..SPEC };
+    let of = |host: &str, password: &str| {
+        super::source::fingerprint(&spec, &Options::default().with("host", host).with("password", password))
+    };
+    assert_eq!(of("a", "hunter2"), of("a", "hunter3"));
+    assert_ne!(of("a", "hunter2"), of("b", "hunter2"));
 }

@@ -10,7 +10,7 @@ use datafusion::logical_expr::logical_plan::builder::build_join_schema;
 use datafusion::logical_expr::{Expr, Extension, Join, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::tally::{JoinTally, Which};
-use crate::plan::expr_text;
+use crate::plan::join_texts;
 use crate::pushdown::SourceScan;
 
 /// One join that runs here, and its counts.
@@ -69,13 +69,11 @@ pub fn count_joins(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<CountedJoi
 }
 
 fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
-    let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
-    let condition: Vec<String> = on.chain(join.filter.iter().map(expr_text)).collect();
     let counted = Arc::new(CountedJoin {
         id,
         join_type: join.join_type,
         null_aware: join.null_aware,
-        condition: condition.join(" AND "),
+        condition: join_texts(&join.on, join.filter.as_ref()).join(" AND "),
         left_tables: tables_of(&join.left),
         right_tables: tables_of(&join.right),
         tally: JoinTally::default(),

@@ -29,7 +29,7 @@ use context::PlanContext;
 
 pub(crate) use names::named_output;
 pub(crate) use session::new_session;
-pub(crate) use text::{expr_text, type_text};
+pub(crate) use text::{expr_text, join_texts, type_text};
 
 /// Resolves the names of a statement and plans it, without any optimisation yet.
 ///

@@ -23,6 +23,12 @@ pub(crate) fn expr_text(expr: &Expr) -> String {
     text.replace("count(1)", "count(*)")
 }
 
+/// A join's condition: each pair of keys, then what else has to hold.
+pub(crate) fn join_texts(on: &[(Expr, Expr)], condition: Option<&Expr>) -> Vec<String> {
+    let on = on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
+    on.chain(condition.map(expr_text)).collect()
+}
+
 /// SQL for people: a name is quoted only where it would be no name without.
 struct Readable;
 

@@ -6,13 +6,15 @@ use tombolo_connector::{Answer, Connector, Scan, ScanOffer};
 
 use super::node::NotPushedPart;
 use crate::catalog::Source;
-use crate::plan::expr_text;
+use crate::plan::{expr_text, join_texts};
+use crate::settings::{PushdownRule, PushdownRules};
 
 /// A subtree that one source has accepted so far.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) source: Arc<Source>,
     pub(super) connector: Arc<dyn Connector>,
+    pub(super) rules: PushdownRules,
     pub(super) scan: Arc<Scan>,
     pub(super) order: Order,
     pub(super) not_pushed: Vec<NotPushedPart>,
@@ -43,6 +45,9 @@ impl Candidate {
 
     /// The source's answer, brought to one for each part whatever the source said: a missing answer is a refusal.
     pub(super) fn offer(&self, scan: &Scan) -> ScanOffer {
+        if rule_of(scan).is_some_and(|rule| !self.rules.allows(rule)) {
+            return ScanOffer::all(Answer::refused("its push-down is switched off"), scan.part_count());
+        }
         let mut offer = self.connector.offer(scan);
         offer.parts.resize(scan.part_count(), Answer::refused("the connector did not answer"));
         offer
@@ -101,6 +106,21 @@ impl Candidate {
     }
 }
 
+/// The rule by which an operator is offered; a table always is.
+fn rule_of(scan: &Scan) -> Option<PushdownRule> {
+    Some(match scan {
+        Scan::Table(_) => return None,
+        Scan::Filter { .. } => PushdownRule::Filter,
+        Scan::Project { .. } => PushdownRule::Projection,
+        Scan::Alias { .. } => PushdownRule::Alias,
+        Scan::Join(_) => PushdownRule::Join,
+        Scan::Aggregate(_) => PushdownRule::Aggregate,
+        Scan::Sort { .. } => PushdownRule::Sort,
+        Scan::Limit { .. } => PushdownRule::Limit,
+        Scan::Union { .. } => PushdownRule::Union,
+    })
+}
+
 /// The parts of an operator as text, in the order of an offer's answers.
 pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
     let mut parts: Vec<String> = match scan {
@@ -108,10 +128,7 @@ pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
         Scan::Project { exprs, .. } => exprs.iter().map(expr_text).collect(),
         Scan::Aggregate(aggregate) => aggregate.group.iter().chain(&aggregate.aggregates).map(expr_text).collect(),
         Scan::Sort { keys, .. } => keys.iter().map(ToString::to_string).collect(),
-        Scan::Join(join) => {
-            let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
-            on.chain(join.condition.iter().map(expr_text)).collect()
-        }
+        Scan::Join(join) => join_texts(&join.on, join.condition.as_ref()),
         Scan::Limit { skip, fetch, .. } => {
             let fetch = fetch.map_or_else(|| "all rows".to_owned(), |fetch| format!("{fetch} rows"));
             vec![if *skip > 0 { format!("{fetch} after {skip}") } else { fetch }]

@@ -11,14 +11,16 @@ use datafusion::logical_expr::LogicalPlan;
 use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
+use crate::settings::PushdownRules;
 pub use node::{NotPushedPart, SourceScan};
 
 /// Cuts an optimised plan into sub-queries.
 ///
-/// With `enabled` off, sources are asked for whole columns of their tables and nothing else.
+/// What `rules` leave out is not offered: with none of them, sources are asked for whole columns of their tables and nothing
+/// else.
 ///
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
-pub fn push_down(plan: LogicalPlan, enabled: bool) -> Result<LogicalPlan> {
-    walk::push_down(plan, enabled).map_err(from_datafusion)
+pub fn push_down(plan: LogicalPlan, rules: PushdownRules) -> Result<LogicalPlan> {
+    walk::push_down(plan, rules).map_err(from_datafusion)
 }

@@ -12,7 +12,8 @@ use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 use super::candidate::{Candidate, Order, part_texts};
 use super::node::SourceScan;
 use crate::catalog::{Source, SourceTable};
-use crate::plan::expr_text;
+use crate::plan::join_texts;
+use crate::settings::PushdownRules;
 
 /// A subtree after the walk.
 enum Walked {
@@ -22,10 +23,10 @@ enum Walked {
     There(Box<Candidate>),
 }
 
-pub(super) fn push_down(plan: LogicalPlan, enabled: bool) -> Result<LogicalPlan> {
+pub(super) fn push_down(plan: LogicalPlan, rules: PushdownRules) -> Result<LogicalPlan> {
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
-    let mut walk = Walk { enabled, keep_order: false };
+    let mut walk = Walk { rules, keep_order: false };
     let plan = match walk.visit(plan.clone())? {
         Walked::There(candidate) => walk.leaf(*candidate),
         Walked::Here(_) => {
@@ -51,7 +52,7 @@ fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 struct Walk {
-    enabled: bool,
+    rules: PushdownRules,
     keep_order: bool,
 }
 
@@ -79,7 +80,7 @@ impl Walk {
         };
         let plan = plan.map_children(|child| {
             let mut walked = self.visit(child)?;
-            if let (true, Walked::There(candidate), Some(window)) = (self.enabled, &mut walked, &window) {
+            if let (Walked::There(candidate), Some(window)) = (&mut walked, &window) {
                 let reason = "windows are computed here".to_owned();
                 candidate.not_pushed("window", window.clone(), Some(reason));
             }
@@ -140,8 +141,7 @@ impl Walk {
         scan: Scan,
         stays: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>,
     ) -> Result<Walked> {
-        if self.enabled
-            && let Some(accepted) = input.accept(scan)
+        if let Some(accepted) = input.accept(scan)
             && !(self.keep_order && accepted.order == Order::ByLostColumns)
         {
             return Ok(Walked::There(Box::new(accepted)));
@@ -169,6 +169,7 @@ impl Walk {
         let candidate = Candidate {
             source: Arc::clone(table.source()),
             connector: Arc::clone(connector),
+            rules: self.rules,
             scan: Arc::new(leaf),
             order: Order::None,
             not_pushed: Vec::new(),
@@ -196,8 +197,10 @@ impl Walk {
 
     fn filter_over(&self, predicate: Expr, input: Walked) -> Result<Walked> {
         let mut candidate = match input {
-            Walked::There(candidate) if self.enabled => *candidate,
-            other => return self.here(LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(self.finish(other)?))?)),
+            Walked::There(candidate) => *candidate,
+            other @ Walked::Here(_) => {
+                return self.here(LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(self.finish(other)?))?));
+            }
         };
         let predicates = split_conjunction_owned(predicate);
         let offered = Scan::Filter { input: Arc::clone(&candidate.scan), predicates: predicates.clone() };
@@ -311,7 +314,7 @@ impl Walk {
         let walked: Vec<Walked> =
             inputs.into_iter().map(|input| self.visit(Arc::unwrap_or_clone(input))).collect::<Result<_>>()?;
         let source = same_source(&walked);
-        if self.enabled && source.is_some() {
+        if source.is_some() {
             let mut candidates: Vec<Candidate> = walked.into_iter().filter_map(Walked::candidate).collect();
             let scan = Scan::Union {
                 inputs: candidates.iter().map(|candidate| Arc::clone(&candidate.scan)).collect(),
@@ -328,7 +331,7 @@ impl Walk {
         }
         let mut walked = walked;
         for branch in &mut walked {
-            if let (true, Walked::There(candidate)) = (self.enabled, branch) {
+            if let Walked::There(candidate) = branch {
                 let reason = "its branches are not all in this source".to_owned();
                 candidate.not_pushed("union", "the rows of all branches".to_owned(), Some(reason));
             }
@@ -347,19 +350,17 @@ impl Walk {
 
     fn join(&self, join: Join) -> Result<Walked> {
         let mut sides = [self.visit((*join.left).clone())?, self.visit((*join.right).clone())?];
-        if self.enabled {
-            if same_source(&sides).is_some() {
-                let [left, right] = sides;
-                return match (left.candidate(), right.candidate()) {
-                    (Some(left), Some(right)) => self.join_there(join, left, right),
-                    _ => datafusion::common::internal_err!("both sides of the join were accepted by one source"),
-                };
-            }
-            let other = sides.each_ref().map(Walked::describe);
-            for (side, other) in sides.iter_mut().zip([&other[1], &other[0]]) {
-                if let Walked::There(candidate) = side {
-                    candidate.not_pushed("join", join_text(&join), Some(format!("its other side {other}")));
-                }
+        if same_source(&sides).is_some() {
+            let [left, right] = sides;
+            return match (left.candidate(), right.candidate()) {
+                (Some(left), Some(right)) => self.join_there(join, left, right),
+                _ => datafusion::common::internal_err!("both sides of the join were accepted by one source"),
+            };
+        }
+        let other = sides.each_ref().map(Walked::describe);
+        for (side, other) in sides.iter_mut().zip([&other[1], &other[0]]) {
+            if let Walked::There(candidate) = side {
+                candidate.not_pushed("join", join_text(&join), Some(format!("its other side {other}")));
             }
         }
         let [left, right] = sides;
@@ -462,7 +463,6 @@ fn expressions_text(exprs: &[Expr]) -> String {
 }
 
 fn join_text(join: &Join) -> String {
-    let on = join.on.iter().map(|(left, right)| format!("{} = {}", expr_text(left), expr_text(right)));
-    let parts: Vec<String> = on.chain(join.filter.iter().map(expr_text)).collect();
+    let parts = join_texts(&join.on, join.filter.as_ref());
     if parts.is_empty() { "every pair of rows".to_owned() } else { parts.join(" AND ") }
 }

@@ -11,7 +11,7 @@ use crate::islands::islands;
 async fn run(file: &str) {
     let lab = islands().await;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("slt").join(file);
-    let unpushed = Settings { pushdown: false, ..lab.settings() };
+    let unpushed = Settings { pushdown: tombolo_engine::PushdownRules::NONE, ..lab.settings() };
     let narrow = Settings { parallel: 1, batch_size: 2, join_counts: false, ..lab.settings() };
     let ways: [(&str, Engine); 3] = [
         ("as it is", lab.engine()),

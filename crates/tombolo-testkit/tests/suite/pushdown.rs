@@ -104,7 +104,7 @@ plans! {
 #[tokio::test]
 async fn with_push_down_off_sources_are_asked_for_columns_alone() {
     let lab = islands().await;
-    let settings = tombolo_engine::Settings { pushdown: false, ..lab.settings() };
+    let settings = tombolo_engine::Settings { pushdown: tombolo_engine::PushdownRules::NONE, ..lab.settings() };
     let sql = "SELECT status, count(*) AS n FROM shop.orders WHERE id > 10 GROUP BY status ORDER BY n LIMIT 1";
     let (explanation, _) = lab.engine_with(settings).explain(sql, false, Default::default()).await.unwrap();
     let outline = lab.without_folder(&outline::outline(&explanation));

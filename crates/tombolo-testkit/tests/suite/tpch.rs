@@ -63,7 +63,7 @@ async fn every_query_is_right_wherever_its_tables_are() {
     }
     drop(tables);
 
-    let unpushed = Settings { pushdown: false, ..split.settings() };
+    let unpushed = Settings { pushdown: tombolo_engine::PushdownRules::NONE, ..split.settings() };
     let mut ways = [
         Way::new("SQLite and Parquet", split.engine(), false),
         Way::new("SQLite and Parquet, nothing pushed", split.engine_with(unpushed), false),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
-use tombolo_engine::Settings;
+use tombolo_engine::{PushdownRules, Settings};
 use toml_edit::TableLike;
 
 use super::key::option_value;
@@ -126,7 +126,7 @@ impl Federation {
         settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
         settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
         settings.join_counts = all.boolean("join_counts");
-        settings.pushdown = all.boolean("pushdown");
+        settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {
             settings,
             keep_last_result: all.bytes("keep_last_result").unwrap_or_default(),
