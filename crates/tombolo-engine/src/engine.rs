@@ -249,7 +249,7 @@ impl Engine {
         let Inner { catalog, settings, runtime } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
-        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.frugal);
+        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.frugal).map_err(from_datafusion)?;
 
         let statement = parse::parse_query(sql, &self.source_names())?;
         let logical = plan::logical_plan(statement, catalog, &session).await?;

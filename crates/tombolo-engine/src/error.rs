@@ -184,9 +184,11 @@ fn from_arrow(error: &arrow::error::ArrowError) -> Error {
     match error {
         ArrowError::DivideByZero => Error::new(ErrorCode::ComputationFailed, "division by zero")
             .with_hint("Guard the divisor with NULLIF(…, 0)."),
-        ArrowError::ArithmeticOverflow(message) | ArrowError::ComputeError(message) => {
-            Error::new(ErrorCode::ComputationFailed, sentence(message))
-        }
+        ArrowError::ArithmeticOverflow(message) => Error::new(ErrorCode::ComputationFailed, sentence(message))
+            .with_hint(
+                "The result does not fit into its type: cast to a wider one, such as CAST(… AS DECIMAL(38, 0)).",
+            ),
+        ArrowError::ComputeError(message) => Error::new(ErrorCode::ComputationFailed, sentence(message)),
         ArrowError::CastError(message) => Error::new(ErrorCode::InvalidValue, sentence(message))
             .with_hint("TRY_CAST gives NULL where a value does not fit."),
         ArrowError::IoError(message, io) => from_io(io, message),

@@ -18,6 +18,7 @@ use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::SourceScanExec;
 use crate::fuse::JoinCountExec;
+use crate::plan::plain_physical;
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
 const PLUMBING: &[&str] = &[
@@ -295,6 +296,7 @@ fn plain(name: &str) -> String {
 
 /// An expression with names alone, without the positions that DataFusion prints.
 fn text(expr: &Arc<dyn PhysicalExpr>) -> String {
+    let expr = &plain_physical(expr);
     let text =
         datafusion::physical_expr::utils::collect_columns(expr).into_iter().fold(expr.to_string(), |text, column| {
             text.replace(&format!("{}@{}", column.name(), column.index()), column.name())

@@ -2,6 +2,7 @@
 //! not connectors.
 
 mod case;
+mod checked;
 mod context;
 mod names;
 mod not_in;
@@ -27,6 +28,7 @@ use crate::catalog::{Catalog, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
+pub(crate) use checked::{plain, plain_physical};
 pub(crate) use names::named_output;
 pub(crate) use session::new_session;
 pub(crate) use text::{expr_text, join_texts, type_text};

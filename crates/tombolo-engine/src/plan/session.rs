@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
+use super::checked::{CheckedArithmeticRule, checked_sum};
 use super::sort_merge::SortMergeRule;
 use crate::settings::Settings;
 
@@ -14,7 +17,7 @@ const FRUGAL_BATCH: usize = 1024;
 
 /// Makes the DataFusion session of one query. A `frugal` one is slower and needs less memory: one stream, smaller batches,
 /// and sort-merge joins wherever they can be.
-pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal: bool) -> SessionState {
+pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal: bool) -> Result<SessionState> {
     let parallel = if frugal { 1 } else { settings.parallel.max(1) };
     let batch_size = if frugal { settings.batch_size.min(FRUGAL_BATCH) } else { settings.batch_size };
     let mut config = SessionConfig::new()
@@ -27,12 +30,16 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
     options.execution.time_zone = Some("UTC".to_owned());
-    SessionStateBuilder::new()
+    let mut session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules(frugal))
-        .build()
+        .build();
+    session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
+    // In place of DataFusion's own of that name.
+    session.register_udaf(Arc::new(checked_sum()))?;
+    Ok(session)
 }
 
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other

@@ -5,10 +5,12 @@ use datafusion::logical_expr::Expr;
 use datafusion::sql::unparser::Unparser;
 use datafusion::sql::unparser::dialect::Dialect;
 
+use super::checked::plain;
+
 /// An expression as a person would write it in SQL. For people to read; no source is ever sent it.
 pub(crate) fn expr_text(expr: &Expr) -> String {
     // Names of derived tables that the optimizer made up say nothing to a reader.
-    let plain = expr.clone().transform_up(|expr| match expr {
+    let plain = plain(expr).transform_up(|expr| match expr {
         Expr::Column(Column { relation: Some(TableReference::Bare { table }), name, .. })
             if table.starts_with("__") =>
         {

@@ -4,15 +4,15 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, Expr, Extension, FetchType, Filter, Join, Limit, LogicalPlan, Projection, SkipType, Sort, SubqueryAlias,
-    TableScan, Union,
+    Aggregate, Expr, Extension, FetchType, Filter, Join, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr,
+    SubqueryAlias, TableScan, Union,
 };
 use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 
 use super::candidate::{Candidate, Order, part_texts};
 use super::node::SourceScan;
 use crate::catalog::{Source, SourceTable};
-use crate::plan::join_texts;
+use crate::plan::{join_texts, plain};
 use crate::settings::PushdownRules;
 
 /// A subtree after the walk.
@@ -203,13 +203,13 @@ impl Walk {
             }
         };
         let predicates = split_conjunction_owned(predicate);
-        let offered = Scan::Filter { input: Arc::clone(&candidate.scan), predicates: predicates.clone() };
+        let offered = Scan::Filter { input: Arc::clone(&candidate.scan), predicates: plain_all(&predicates) };
         let offer = candidate.offer(&offered);
         candidate.keep_refusals(&offered, &offer);
         let (mut pushed, mut again, mut stay) = (Vec::new(), Vec::new(), Vec::new());
         for ((predicate, answer), text) in predicates.into_iter().zip(&offer.parts).zip(part_texts(&offered)) {
             match answer {
-                Answer::Exact => pushed.push(predicate),
+                Answer::Exact => pushed.push(plain(&predicate)),
                 Answer::Inexact => {
                     candidate.not_pushed("filter", text, None);
                     again.push(predicate);
@@ -218,7 +218,7 @@ impl Walk {
             }
         }
         stay.extend(again.iter().cloned());
-        pushed.extend(again);
+        pushed.extend(plain_all(&again));
         if !pushed.is_empty() {
             candidate.scan = Arc::new(Scan::Filter { input: candidate.scan, predicates: pushed });
         }
@@ -239,7 +239,7 @@ impl Walk {
             Walked::There(candidate) => {
                 let scan = Scan::Project {
                     input: Arc::clone(&candidate.scan),
-                    exprs: expr.clone(),
+                    exprs: plain_all(&expr),
                     schema: Arc::clone(&schema),
                 };
                 self.over(*candidate, scan, |input| stays(input, expr))
@@ -270,8 +270,8 @@ impl Walk {
             Walked::There(candidate) => {
                 let scan = Scan::Aggregate(ScanAggregate {
                     input: Arc::clone(&candidate.scan),
-                    group: group_expr.clone(),
-                    aggregates: aggr_expr.clone(),
+                    group: plain_all(&group_expr),
+                    aggregates: plain_all(&aggr_expr),
                     schema: Arc::clone(&schema),
                 });
                 self.over(*candidate, scan, |input| stays(input, group_expr, aggr_expr))
@@ -285,7 +285,8 @@ impl Walk {
         match self.visit(Arc::unwrap_or_clone(input))? {
             Walked::Here(input) => self.here(stays(input, expr)),
             Walked::There(candidate) => {
-                let scan = Scan::Sort { input: Arc::clone(&candidate.scan), keys: expr.clone(), fetch };
+                let keys = expr.iter().map(|key| SortExpr { expr: plain(&key.expr), ..key.clone() }).collect();
+                let scan = Scan::Sort { input: Arc::clone(&candidate.scan), keys, fetch };
                 self.over(*candidate, scan, |input| Ok(stays(input, expr)))
             }
         }
@@ -383,8 +384,8 @@ impl Walk {
                     left: Arc::clone(&left.scan),
                     right: Arc::clone(&right.scan),
                     join_type: join.join_type,
-                    on: join.on.clone(),
-                    condition: join.filter.clone(),
+                    on: join.on.iter().map(|(left, right)| (plain(left), plain(right))).collect(),
+                    condition: join.filter.as_ref().map(plain),
                     null_equality: join.null_equality,
                     null_aware: join.null_aware,
                     schema: Arc::clone(&join.schema),
@@ -457,8 +458,13 @@ fn same_source(walked: &[Walked]) -> Option<&Arc<Source>> {
     sources.all(|source| source.is_some_and(|source| Arc::ptr_eq(source, first))).then_some(first)
 }
 
+/// Expressions as a source is offered them.
+fn plain_all(exprs: &[Expr]) -> Vec<Expr> {
+    exprs.iter().map(plain).collect()
+}
+
 fn expressions_text(exprs: &[Expr]) -> String {
-    let texts: Vec<String> = exprs.iter().map(ToString::to_string).collect();
+    let texts: Vec<String> = exprs.iter().map(|expr| plain(expr).to_string()).collect();
     texts.join(", ")
 }
 

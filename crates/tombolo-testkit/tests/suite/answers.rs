@@ -45,4 +45,4 @@ macro_rules! files {
     };
 }
 
-files![aggregates, errors, expressions, joins, limits, names, sets, shapes, subqueries, text, types, windows];
+files![aggregates, errors, expressions, joins, limits, names, overflow, sets, shapes, subqueries, text, types, windows];
