@@ -184,6 +184,11 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
 
     /// Opens one stream. The work begins with the first poll; dropping the stream ends it in the source too.
     ///
+    /// A stream that ends without an error says that these were all rows. Only the connector can know that: it has seen the
+    /// source's own mark of the end (a last message, a length that was announced before), and where that is missing, as after
+    /// a lost connection, the stream ends with an error. The engine compares what came with [`ScanStatistics::rows`] where
+    /// those are exact; it has nothing else to go by.
+    ///
     /// # Errors
     /// Where the stream cannot even be set up; what the source says later comes through the stream.
     fn open(

@@ -1,3 +1,4 @@
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use chrono::Utc;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use futures::FutureExt;
 use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
 
 use crate::catalog::{Catalog, NamePart, Source, SourceConfig};
@@ -142,6 +144,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The bytes that the operators of all running queries have reserved.
+    pub fn reserved_memory_bytes(&self) -> usize {
+        self.0.runtime.memory_pool.reserved()
+    }
+
     /// Cuts a script into statements.
     ///
     /// # Errors
@@ -236,6 +243,9 @@ impl Engine {
                 }
             }
         };
+        let planning = AssertUnwindSafe(planning).catch_unwind().map(|planned| {
+            planned.unwrap_or_else(|payload| Err(execute::panicked("planning the query", payload.as_ref())))
+        });
         match deadline {
             None => planning.await,
             Some(deadline) => tokio::time::timeout_at(deadline.into(), planning).await.unwrap_or_else(|_| {

@@ -1,8 +1,9 @@
 //! What goes around any connector: each layer is a connector that passes every call on to the one inside it.
 //!
 //! Resilience is a layer and never repeated in a source. Present: [`Timeout`], [`ConcurrencyLimit`], [`Metrics`],
-//! [`Trace`]. Retries, circuit breakers, hedged reads and chaos are further files here.
+//! [`Trace`], and [`Chaos`] for tests. Retries, circuit breakers and hedged reads are further files here.
 
+mod chaos;
 mod concurrency;
 mod metrics;
 mod timeout;
@@ -11,6 +12,7 @@ mod trace;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use chaos::{Call, Chaos, ChaosPlan, ChaosSwitch, Counted, Fault, RowPoint};
 pub use concurrency::ConcurrencyLimit;
 pub use metrics::{Metrics, SourceMetrics};
 pub use timeout::Timeout;

@@ -14,7 +14,7 @@ use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::check::{self, ColumnReceipt, LimitReceipt, Receipt, SubQueryOutcome};
 use crate::error::from_datafusion;
-use crate::execute::{PeakPool, SourceScanExec};
+use crate::execute::{CaughtPanics, PeakPool, SourceScanExec};
 use crate::fuse::CountedJoin;
 
 /// A query that can run: its physical plan, and everything that its receipt is made from.
@@ -253,6 +253,7 @@ impl QueryMonitor {
 impl Prepared {
     fn execute(&self) -> Result<SendableRecordBatchStream> {
         let stream = execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)?;
+        let stream = Box::pin(CaughtPanics::around(stream, "the query"));
         // Read by a task of its own, one batch ahead: an operator may compute for seconds before it lets others run, and
         // whoever waits for the rows must see a time limit or Ctrl-C meanwhile. The task ends when the stream is dropped.
         Ok(spawn_buffered(stream, 1))

@@ -1,11 +1,15 @@
 //! Physical plan → streams: bounded, cancellable, counted.
 
+mod counted_stream;
 mod counters;
 mod memory;
+mod panics;
 mod planner;
+mod promise;
 mod scan_exec;
 
 pub use counters::{ScanCounters, ScanSnapshot};
 pub use memory::{PeakPool, has_hash_join, runtime};
+pub use panics::{CaughtPanics, panicked};
 pub use planner::SourceScanPlanner;
 pub use scan_exec::SourceScanExec;

@@ -1,25 +1,23 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_err};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_datafusion_err, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::{Stream, StreamExt};
 use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics, StreamWrapper};
 
+use super::counted_stream::{CountedStream, named};
 use super::counters::ScanCounters;
+use super::promise::RowPromise;
 use crate::pushdown::SourceScan;
 
 /// Reads one sub-query: a leaf over the connector's own reader, or a shell around the DataFusion operator that the connector
@@ -32,6 +30,7 @@ pub struct SourceScanExec {
     statistics: ScanStatistics,
     wrappers: Vec<Arc<dyn StreamWrapper>>,
     counters: Arc<ScanCounters>,
+    promise: Option<Arc<RowPromise>>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
@@ -68,7 +67,9 @@ impl SourceScanExec {
             );
         }
         let properties = properties(&scan, &schema, &input)?;
-        Ok(Self { scan, native, input, statistics, wrappers, counters: ScanCounters::new(), schema, properties })
+        let promise = promise(&statistics, &input, &properties);
+        let counters = ScanCounters::new();
+        Ok(Self { scan, native, input, statistics, wrappers, counters, promise, schema, properties })
     }
 
     /// The sub-query in the logical plan.
@@ -98,8 +99,10 @@ impl SourceScanExec {
 
     fn with_plan(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let input = Input::Plan(plan);
+        let properties = properties(&self.scan, &self.schema, &input)?;
         Ok(Self {
-            properties: properties(&self.scan, &self.schema, &input)?,
+            promise: promise(&self.statistics, &input, &properties),
+            properties,
             input,
             scan: self.scan.clone(),
             native: self.native.clone(),
@@ -148,6 +151,21 @@ fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input) -> Result<Ar
         EmissionType::Incremental,
         Boundedness::Bounded,
     )))
+}
+
+/// What a source says of the number of its rows, where it says so exactly and nothing here stops reading before the last.
+fn promise(statistics: &ScanStatistics, input: &Input, properties: &PlanProperties) -> Option<Arc<RowPromise>> {
+    let RowCount::Exact(rows) = statistics.rows else { return None };
+    let is_whole = match input {
+        Input::Reader(_) => true,
+        Input::Plan(plan) => !stops_early(plan),
+    };
+    is_whole.then(|| Arc::new(RowPromise::new(rows, properties.partitioning.partition_count())))
+}
+
+/// Whether a limit was pushed into the plan.
+fn stops_early(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.fetch().is_some() || plan.children().into_iter().any(stops_early)
 }
 
 impl DisplayAs for SourceScanExec {
@@ -215,19 +233,17 @@ impl ExecutionPlan for SourceScanExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut stream = match &self.input {
-            Input::Reader(reader) => reader.open(partition, None, &context)?,
-            Input::Plan(plan) => plan.execute(partition, context)?,
+        let source = self.scan.source.name();
+        let opened = match &self.input {
+            Input::Reader(reader) => reader.open(partition, None, &context).map_err(DataFusionError::from),
+            Input::Plan(plan) => plan.execute(partition, context),
         };
+        let mut stream = opened.map_err(|error| named(error, source))?;
         for wrapper in &self.wrappers {
             stream = wrapper.wrap(stream);
         }
-        Ok(Box::pin(CountedStream {
-            inner: stream,
-            schema: Arc::clone(&self.schema),
-            counters: Arc::clone(&self.counters),
-            opened: false,
-        }))
+        let (schema, counters) = (Arc::clone(&self.schema), Arc::clone(&self.counters));
+        Ok(Box::pin(CountedStream::new(stream, schema, source, counters, self.promise.clone(), partition)))
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
@@ -258,51 +274,5 @@ impl ExecutionPlan for SourceScanExec {
 
     fn supports_limit_pushdown(&self) -> bool {
         matches!(self.input, Input::Plan(_))
-    }
-}
-
-/// Counts what goes by, and gives each batch the names and nullability of the plan.
-struct CountedStream {
-    inner: SendableRecordBatchStream,
-    schema: SchemaRef,
-    counters: Arc<ScanCounters>,
-    opened: bool,
-}
-
-impl Stream for CountedStream {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if !self.opened {
-            self.opened = true;
-            self.counters.open();
-        }
-        let polled = futures::ready!(self.inner.poll_next_unpin(cx));
-        Poll::Ready(match polled {
-            Some(Ok(batch)) => {
-                self.counters.batch(&batch);
-                Some(with_schema(batch, &self.schema))
-            }
-            Some(Err(error)) => {
-                self.counters.fail();
-                Some(Err(error))
-            }
-            None => {
-                self.counters.finish();
-                None
-            }
-        })
-    }
-}
-
-fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let (_, columns, rows) = batch.into_parts();
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
-}
-
-impl RecordBatchStream for CountedStream {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
     }
 }

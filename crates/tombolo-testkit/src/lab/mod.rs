@@ -1,8 +1,10 @@
 //! Sources in a folder of their own, and an engine over them.
 
+mod chaos;
 mod files;
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
+use tombolo_connector::layer::{ChaosPlan, ChaosSwitch};
 use tombolo_connector::{Options, Result};
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
 use tombolo_engine::{Engine, EngineConfig, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
@@ -23,6 +26,7 @@ pub struct Lab {
     folder: TempDir,
     sources: Vec<SourceConfig>,
     memory: Vec<MemoryTable>,
+    chaos: BTreeMap<String, ChaosSwitch>,
 }
 
 #[derive(Debug)]
@@ -49,7 +53,7 @@ impl Lab {
     /// Makes an empty folder.
     #[expect(clippy::new_without_default, reason = "a default value that makes a folder would surprise")]
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), sources: Vec::new(), memory: Vec::new() }
+        Self { folder: TempDir::new().unwrap(), sources: Vec::new(), memory: Vec::new(), chaos: BTreeMap::new() }
     }
 
     /// The folder.
@@ -97,6 +101,27 @@ impl Lab {
         });
     }
 
+    /// Sets how long a source may be silent, in place of a minute.
+    pub fn timeout(&mut self, source: &str, timeout: Duration) {
+        let source =
+            self.sources.iter_mut().find(|known| known.name == source).expect("the source is configured before");
+        source.timeout = Some(timeout);
+    }
+
+    /// Sets how many streams a source may have open at once.
+    pub fn max_concurrency(&mut self, source: &str, streams: usize) {
+        let source =
+            self.sources.iter_mut().find(|known| known.name == source).expect("the source is configured before");
+        source.max_concurrency = Some(streams);
+    }
+
+    /// Makes a source fail on purpose in every engine of this lab, and gives the switch that says how.
+    pub fn chaos(&mut self, source: &str, plan: ChaosPlan) -> ChaosSwitch {
+        let switch = self.chaos.entry(source.to_owned()).or_default();
+        switch.set(plan);
+        switch.clone()
+    }
+
     /// The settings of a lab's engine: two streams side by side whatever the machine has, so that plans are the same
     /// everywhere, and temporary files in the lab.
     pub fn settings(&self) -> Settings {
@@ -124,6 +149,7 @@ impl Lab {
             memory = memory.with_source(&source.name, connector.build());
         }
         let registry = tombolo_connectors::registry().with(Arc::new(memory));
+        let registry = chaos::chaotic(&registry, &self.chaos);
         Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir: None }).unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 use tombolo_engine::check::{JoinReceipt, SubQueryOutcome};
 use tombolo_engine::{QueryOptions, Settings};
+use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::{Lab, ask, rows};
 
 /// Two tables with duplicates, nulls and keys that only one has, in SQLite and in memory.
@@ -344,4 +345,22 @@ async fn counting_joins_can_be_turned_off() {
     let answer = ask(&engine, "SELECT a.id, b.id FROM a.t a JOIN b.t b ON a.k = b.k").await.unwrap();
     assert_eq!(answer.rows(), 6);
     assert!(answer.receipt.joins.is_empty());
+}
+
+/// The row numbers that the counts need stand between the columns of the two sides. Only large inputs are read over several
+/// streams, and only then is a sort moved below the join's counter.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_by_columns_of_a_counted_join_is_kept() {
+    let mut lab = Lab::new();
+    let table = |columns: &str| format!("SELECT value AS id, {columns} FROM generate_series(1, 20000)");
+    lab.files("lake").parquet("visits", 5000, &rows(&table("(value * 31) % 101 AS seconds")).await);
+    lab.files("pond").parquet("orders", 5000, &rows(&table("(value * 7919) % 1009 AS amount")).await);
+    let sql = "SELECT o.amount, v.seconds FROM pond.orders o JOIN lake.visits v ON o.id = v.id
+               ORDER BY v.seconds DESC, o.amount";
+    let answer = ask(&lab.engine(), sql).await.unwrap();
+    assert_eq!((answer.rows(), answer.receipt.joins[0].left.matched), (20_000, Some(20_000)));
+    let uncounted = lab.engine_with(Settings { join_counts: false, ..lab.settings() });
+    let wanted = ask(&uncounted, sql).await.unwrap();
+    let columns = (answer.schema.as_ref(), answer.batches.as_slice());
+    same(sql, columns, (&wanted.schema, &wanted.batches), Rules::default()).unwrap();
 }

@@ -1,0 +1,108 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{Stream, StreamExt};
+
+use super::counters::ScanCounters;
+use super::panics::CaughtPanics;
+use super::promise::RowPromise;
+use crate::error::from_datafusion;
+
+/// One stream of a sub-query: counts what goes by, gives each batch the names and nullability of the plan, and names the source
+/// in every error.
+pub(super) struct CountedStream {
+    inner: CaughtPanics,
+    schema: SchemaRef,
+    counters: Arc<ScanCounters>,
+    source: String,
+    promise: Option<Arc<RowPromise>>,
+    partition: usize,
+    is_opened: bool,
+    is_ended: bool,
+    rows: u64,
+}
+
+impl CountedStream {
+    pub(super) fn new(
+        inner: SendableRecordBatchStream,
+        schema: SchemaRef,
+        source: &str,
+        counters: Arc<ScanCounters>,
+        promise: Option<Arc<RowPromise>>,
+        partition: usize,
+    ) -> Self {
+        Self {
+            inner: CaughtPanics::around(inner, format!("the code that reads source `{source}`")),
+            schema,
+            counters,
+            source: source.to_owned(),
+            promise,
+            partition,
+            is_opened: false,
+            is_ended: false,
+            rows: 0,
+        }
+    }
+
+    fn end(&mut self) -> Option<Result<RecordBatch>> {
+        if std::mem::replace(&mut self.is_ended, true) {
+            return None;
+        }
+        if let Some(Err(error)) = self.promise.as_ref().map(|promise| promise.end(&self.source, self.rows)) {
+            self.counters.fail();
+            return Some(Err(error.into()));
+        }
+        self.counters.finish();
+        None
+    }
+}
+
+/// The error with the name of the source that it comes from.
+pub(super) fn named(error: DataFusionError, source: &str) -> DataFusionError {
+    from_datafusion(error).with_source_name(source).into()
+}
+
+impl Stream for CountedStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.is_opened {
+            self.is_opened = true;
+            self.counters.open();
+            if let Some(promise) = &self.promise {
+                promise.open(self.partition);
+            }
+        }
+        let polled = futures::ready!(self.inner.poll_next_unpin(cx));
+        Poll::Ready(match polled {
+            Some(Ok(batch)) => {
+                self.rows += batch.num_rows() as u64;
+                self.counters.batch(&batch);
+                Some(with_schema(batch, &self.schema))
+            }
+            Some(Err(error)) => {
+                self.is_ended = true;
+                self.counters.fail();
+                Some(Err(named(error, &self.source)))
+            }
+            None => self.end(),
+        })
+    }
+}
+
+fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let (_, columns, rows) = batch.into_parts();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+impl RecordBatchStream for CountedStream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
