@@ -8,6 +8,7 @@ mod drift;
 mod faults;
 mod islands;
 mod memory;
+mod network;
 mod outage;
 mod pushdown;
 mod receipts;
