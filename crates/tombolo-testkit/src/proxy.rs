@@ -37,7 +37,7 @@ pub enum LinkFault {
     StallAt(u64),
     /// The receiver sees an orderly end (FIN); what the sender still sends is thrown away.
     TruncateAt(u64),
-    /// All bits of the byte are turned.
+    /// The lowest bit of the byte is turned, so that text mostly stays text.
     CorruptAt(u64),
 }
 

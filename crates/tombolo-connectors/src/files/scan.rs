@@ -312,6 +312,7 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
         match cause.downcast_ref::<object_store::Error>() {
             Some(object_store::Error::NotFound { .. }) => return vanished(shown).with_cause(error),
             Some(object_store::Error::Precondition { .. }) => return replaced(shown).with_cause(error),
+            Some(object_store::Error::Generic { store: "S3", .. }) => return cut_off(error, shown),
             _ => {}
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
@@ -332,6 +333,9 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
     if text.contains("NotFound") || text.contains("not found: No such file") {
         return vanished(shown).with_cause(error);
     }
+    if text.contains("Generic S3 error") {
+        return cut_off(error, shown);
+    }
     if corrupt || text.contains("Parquet error") || text.contains("Arrow error") {
         return Error::new(ErrorCode::CorruptData, format!("`{shown}` is damaged or cut off"))
             .with_detail(text)
@@ -339,6 +343,15 @@ pub(super) fn read_error(error: DataFusionError, shown: &str) -> Error {
             .with_cause(error);
     }
     reworded(error, shown)
+}
+
+/// The error for a store that was lost while it sent a file. Parquet's reader wraps it as it wraps a damaged file.
+fn cut_off(error: DataFusionError, shown: &str) -> Error {
+    Error::new(ErrorCode::SourceUnavailable, format!("the object store was lost while `{shown}` was read"))
+        .with_detail(error.to_string())
+        .with_hint("Run the query again; if it stays, look at the network and the store.")
+        .with_cause(error)
+        .retryable()
 }
 
 fn reworded(error: DataFusionError, shown: &str) -> Error {

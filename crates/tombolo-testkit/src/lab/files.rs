@@ -13,7 +13,8 @@ pub struct FileFolder {
 }
 
 impl FileFolder {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// Takes a folder that exists.
+    pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 

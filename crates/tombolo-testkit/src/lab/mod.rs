@@ -84,7 +84,7 @@ impl Lab {
         let path = self.path().join(source);
         std::fs::create_dir(&path).unwrap();
         self.source(source, "files", Options::default().with("path", path.to_str().unwrap()));
-        FileFolder::new(path)
+        FileFolder::at(path)
     }
 
     /// Adds a table to a memory source, which is configured with its first table.

@@ -159,14 +159,14 @@ impl<'a> Link<'a> {
         match fault {
             LinkFault::ResetAt(_) => return Err(io::ErrorKind::ConnectionReset.into()),
             LinkFault::StallAt(_) => {
-                // A proxy that is dropped ends this task too.
-                let _ = self.plans.changed().await;
+                // Where the proxy is gone nothing is to pass either, and this task is about to end.
+                self.plans.changed().await.map_err(|_| io::ErrorKind::ConnectionReset)?;
             }
             LinkFault::TruncateAt(_) => {
                 to.shutdown().await?;
                 return Ok(After::Ended);
             }
-            LinkFault::CorruptAt(_) => rest[0] = !rest[0],
+            LinkFault::CorruptAt(_) => rest[0] ^= 1,
             LinkFault::Delay(_) | LinkFault::Throttle(_) => {}
         }
         Ok(After::GoOn)

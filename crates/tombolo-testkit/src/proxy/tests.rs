@@ -121,17 +121,17 @@ async fn a_reset_is_an_error_and_nothing_behind_it_comes() {
 }
 
 #[tokio::test]
-async fn one_byte_is_corrupted_and_no_other() {
+async fn one_bit_is_corrupted_and_no_other() {
     let (_server, proxy) = proxy().await;
     for at in [0, 16_384, 77_777, BULK - 1] {
         proxy.set(to_client(LinkFault::CorruptAt(at as u64)));
         let (bytes, error) = ask(&proxy).await;
         let mut wanted = bulk(7);
-        wanted[at] = !wanted[at];
+        wanted[at] ^= 1;
         assert!(bytes == wanted && error.is_none(), "at {at}");
     }
     proxy.set(ProxyPlan::default().on(Direction::ToServer, LinkFault::CorruptAt(0)));
-    assert_eq!(ask(&proxy).await, (bulk(!7), None));
+    assert_eq!(ask(&proxy).await, (bulk(7 ^ 1), None));
 }
 
 #[tokio::test]
@@ -219,8 +219,10 @@ async fn dropping_a_proxy_ends_its_tasks_and_connections() {
     drop(proxy);
     let ended = timeout(Duration::from_secs(5), read(&mut connection)).await.unwrap();
     assert!(ended.0.is_empty());
-    assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
     let begun = Instant::now();
+    while !is_refused(address).await {
+        assert!(begun.elapsed() < Duration::from_secs(5), "somebody listens");
+    }
     while tokio::runtime::Handle::current().metrics().num_alive_tasks() > before {
         assert!(begun.elapsed() < Duration::from_secs(5), "a task is left");
         tokio::time::sleep(Duration::from_millis(5)).await;

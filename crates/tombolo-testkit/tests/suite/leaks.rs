@@ -1,0 +1,277 @@
+//! What a query leaves behind, however it ends: no task, no open file, no temporary file, no memory, no lock, no place taken.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tombolo_connector::Retry;
+use tombolo_connector::layer::{Call, ChaosPlan, ChaosSwitch, Fault, RowPoint};
+use tombolo_engine::{Engine, Error, ErrorCode, QueryOptions, RunningQuery, Settings};
+use tombolo_testkit::{Lab, SqliteFile, ask, rows};
+
+const ROWS: usize = 60_000;
+
+/// Queries over each way to read, and through each operator that keeps rows, streams or files of its own.
+const QUERIES: [&str; 10] = [
+    "SELECT id, payload FROM shop.big",
+    "SELECT id, payload FROM lake.big",
+    "SELECT id, payload FROM desk.big",
+    "SELECT id, payload FROM desk.lines",
+    "SELECT a.id, b.payload FROM shop.big a JOIN lake.big b ON a.id = b.id",
+    "SELECT a.id, b.payload FROM shop.big a JOIN desk.big b ON a.id < b.id AND a.id % 100 = 0",
+    "SELECT id FROM shop.big UNION ALL SELECT id FROM lake.big UNION ALL SELECT id FROM desk.big",
+    "SELECT id, payload FROM lake.big WHERE payload NOT IN (SELECT payload FROM shop.big WHERE id > 1000)",
+    "SELECT payload, count(*) AS n FROM lake.big GROUP BY payload",
+    // Some 30 MB of payloads in 16 MB.
+    "SELECT id, concat(payload, payload, payload, payload) AS p, row_number() OVER (ORDER BY payload) AS r FROM lake.big ORDER BY p",
+];
+
+/// The last of the queries needs more memory than there is.
+const SPILLS: &str = QUERIES[QUERIES.len() - 1];
+
+struct Fixture {
+    lab: Lab,
+    shop: SqliteFile,
+    chaos: Vec<ChaosSwitch>,
+    /// Open files of the lab when nothing runs; the writer above has some.
+    files: usize,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let mut lab = Lab::new();
+        let big = rows(&format!(
+            "SELECT value AS id, repeat(md5(cast(value AS varchar)), 4) AS payload FROM generate_series(1, {ROWS})"
+        ))
+        .await;
+        let shop = lab.sqlite("shop");
+        shop.table("big", &["id"], &big);
+        lab.files("lake").parquet("big", 10_000, &big);
+        let desk = lab.files("desk");
+        desk.csv("big", &big);
+        desk.json_lines("lines", &big);
+        let chaos = ["shop", "lake", "desk"].map(|source| {
+            lab.timeout(source, Duration::from_secs(5));
+            // Two places that are not given back, and nothing can be read any more.
+            lab.max_concurrency(source, 2);
+            lab.chaos(source, ChaosPlan::default())
+        });
+        let files = open_files(lab.path());
+        Self { lab, shop, chaos: chaos.into(), files }
+    }
+
+    fn engine(&self) -> Engine {
+        self.lab.engine_with(Settings { max_memory: 16 << 20, ..self.lab.settings() })
+    }
+
+    fn spoil(&self, plan: &ChaosPlan) {
+        self.chaos.iter().for_each(|switch| switch.set(plan.clone()));
+    }
+
+    /// Waits until nothing is left of a query, while the engine goes on.
+    async fn assert_nothing_left(&self, engine: &Engine, idle: Idle, what: &str) {
+        self.spoil(&ChaosPlan::default());
+        let left = || {
+            let now = Idle::now(self);
+            let (reserved, temporary) = (engine.reserved_memory_bytes(), self.lab.temp_files());
+            let is_clean = now.tasks <= idle.tasks && now.files <= idle.files && reserved == 0 && temporary == 0;
+            (!is_clean).then(|| format!("{now:?} in place of {idle:?}, {reserved} bytes, {temporary} temporary files"))
+        };
+        let begun = Instant::now();
+        while let Some(left) = left() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{what}: {left} are left");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.shop.try_execute("UPDATE big SET payload = payload WHERE id = 1").unwrap_or_else(|error| {
+            panic!("{what}: a writer of the SQLite file is kept out: {error}");
+        });
+    }
+}
+
+/// What there is while no query runs.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    tasks: usize,
+    files: usize,
+}
+
+impl Idle {
+    fn now(fixture: &Fixture) -> Self {
+        Self { tasks: Handle::current().metrics().num_alive_tasks(), files: open_files(fixture.lab.path()) }
+    }
+}
+
+/// How many of this process's open files lie in a folder: other tests run beside this one.
+fn open_files(folder: &Path) -> usize {
+    let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    links.filter_map(|link| std::fs::read_link(link.path()).ok()).filter(|file| file.starts_with(folder)).count()
+}
+
+/// A runtime of the test's own, whose tasks can be counted.
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Runs all queries through one way of ending, in one engine, and looks after each what is left.
+fn after_each(plan: &ChaosPlan, end: impl AsyncFn(&Engine, &str)) {
+    runtime().block_on(async {
+        let fixture = Fixture::new().await;
+        let engine = fixture.engine();
+        // Connections stay open for the next query, so that one round is needed to know how many there are.
+        for sql in QUERIES {
+            ask(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}: {:?}", error.detail()));
+        }
+        let idle = settled(&fixture).await;
+        for sql in QUERIES {
+            fixture.spoil(plan);
+            end(&engine, sql).await;
+            fixture.assert_nothing_left(&engine, idle, sql).await;
+        }
+        for sql in QUERIES {
+            ask(&engine, sql).await.unwrap_or_else(|error| panic!("afterwards {sql}: {error}: {:?}", error.detail()));
+        }
+        drop(engine);
+        let begun = Instant::now();
+        while open_files(fixture.lab.path()) > fixture.files {
+            assert!(begun.elapsed() < Duration::from_secs(5), "a file is open after the engine is gone");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fixture.lab.temp_dir_empty().await;
+    });
+}
+
+/// What there is when the numbers have not changed for a while.
+async fn settled(fixture: &Fixture) -> Idle {
+    let mut idle = Idle::now(fixture);
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = Idle::now(fixture);
+        idle = Idle { tasks: idle.tasks.min(now.tasks), files: idle.files.min(now.files) };
+    }
+    assert_eq!(idle.tasks, 0, "a task is left of queries that were read to their ends");
+    idle
+}
+
+async fn start(engine: &Engine, sql: &str) -> RunningQuery {
+    engine.query(sql, QueryOptions::default()).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+async fn read(mut running: RunningQuery) -> Result<usize, Error> {
+    let mut rows = 0;
+    while let Some(batch) = running.next_batch().await? {
+        rows += batch.num_rows();
+    }
+    Ok(rows)
+}
+
+#[test]
+fn a_query_that_is_dropped_before_it_is_read_leaves_nothing() {
+    after_each(&ChaosPlan::default(), async |engine, sql| {
+        drop(start(engine, sql).await);
+        let waiting = start(engine, sql).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        drop(waiting);
+    });
+}
+
+#[test]
+fn a_query_that_is_dropped_in_mid_stream_leaves_nothing() {
+    after_each(&ChaosPlan::default(), async |engine, sql| {
+        for batches in [1, 3] {
+            let mut running = start(engine, sql).await;
+            for _ in 0..batches {
+                assert!(running.next_batch().await.unwrap().is_some(), "{sql}");
+            }
+            drop(running);
+        }
+    });
+}
+
+#[test]
+fn a_query_that_is_dropped_at_work_before_its_first_row_leaves_nothing() {
+    after_each(&ChaosPlan::default(), async |engine, sql| {
+        for millis in [1, 5, 20] {
+            let mut running = start(engine, sql).await;
+            let _ = tokio::time::timeout(Duration::from_millis(millis), running.next_batch()).await;
+        }
+    });
+}
+
+#[test]
+fn a_sort_that_has_spilled_leaves_nothing() {
+    runtime().block_on(async {
+        let fixture = Fixture::new().await;
+        let engine = fixture.engine();
+        let mut running = start(&engine, SPILLS).await;
+        assert!(running.next_batch().await.unwrap().is_some());
+        assert!(fixture.lab.temp_files() > 0, "the sort was to spill");
+        assert!(engine.reserved_memory_bytes() > 0);
+        drop(running);
+        fixture.assert_nothing_left(&engine, Idle { tasks: 0, files: usize::MAX }, SPILLS).await;
+    });
+}
+
+#[test]
+fn a_query_with_a_limit_leaves_nothing() {
+    after_each(&ChaosPlan::default(), async |engine, sql| {
+        let limited = format!("SELECT * FROM ({sql}) AS t LIMIT 10");
+        assert_eq!(read(start(engine, &limited).await).await.unwrap(), 10, "{limited}");
+        let options = QueryOptions { limit: Some(10), ..QueryOptions::default() };
+        assert_eq!(read(engine.query(sql, options).await.unwrap()).await.unwrap(), 10, "{sql}");
+    });
+}
+
+#[test]
+fn a_query_that_is_over_leaves_nothing_though_it_is_kept() {
+    runtime().block_on(async {
+        let fixture = Fixture::new().await;
+        let engine = fixture.engine();
+        for sql in QUERIES {
+            let mut running = start(&engine, sql).await;
+            while running.next_batch().await.unwrap().is_some() {}
+            let idle = Idle { tasks: 0, files: usize::MAX };
+            fixture.assert_nothing_left(&engine, idle, sql).await;
+            assert!(running.receipt().complete);
+        }
+    });
+}
+
+#[test]
+fn a_query_whose_source_fails_leaves_nothing() {
+    let fault = Fault::Error(ErrorCode::SourceFailed, Retry::Safe);
+    for row in [0, 20_000] {
+        after_each(&ChaosPlan::default().at_row(RowPoint::Row(row), fault), async |engine, sql| {
+            read(start(engine, sql).await).await.expect_err(sql);
+        });
+    }
+}
+
+#[test]
+fn a_query_whose_source_panics_leaves_nothing() {
+    after_each(&ChaosPlan::default().at_row(RowPoint::Row(20_000), Fault::Panic), async |engine, sql| {
+        read(start(engine, sql).await).await.expect_err(sql);
+    });
+}
+
+#[test]
+fn a_query_that_is_dropped_or_timed_out_while_a_source_is_silent_leaves_nothing() {
+    after_each(&ChaosPlan::default().at_row(RowPoint::Row(20_000), Fault::Stall(None)), async |engine, sql| {
+        let reading = tokio::time::timeout(Duration::from_millis(100), read(start(engine, sql).await));
+        assert!(reading.await.is_err(), "{sql}");
+        let options = QueryOptions { timeout: Some(Duration::from_millis(100)), ..QueryOptions::default() };
+        let error = match engine.query(sql, options).await {
+            Ok(running) => read(running).await.expect_err(sql),
+            Err(error) => error,
+        };
+        assert_eq!(error.code(), ErrorCode::Timeout, "{sql}: {error}");
+    });
+}
+
+#[test]
+fn a_query_that_is_dropped_while_it_is_planned_leaves_nothing() {
+    let silent = ChaosPlan::default().on_call(Call::PlanScan, 1, Fault::Stall(None));
+    after_each(&silent, async |engine, sql| {
+        let planning = engine.query(sql, QueryOptions::default());
+        assert!(tokio::time::timeout(Duration::from_millis(50), planning).await.is_err(), "{sql}");
+    });
+}
