@@ -134,8 +134,10 @@ impl ExecutionPlan for JoinCountExec {
         vec![&self.input]
     }
 
+    /// The order of the input is that of the output always. But DataFusion takes a yes for leave to move a sort below, with its
+    /// columns at the same positions, and those behind a dropped column are not.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![!matches!(self.work, Work::Leave { ids: Some(_) })]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

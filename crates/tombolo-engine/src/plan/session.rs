@@ -27,12 +27,15 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
     options.execution.time_zone = Some("UTC".to_owned());
-    SessionStateBuilder::new()
+    let mut session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules(frugal))
-        .build()
+        .build();
+    // The one time that all of a query's now(), current_date() and current_time() are.
+    session.mark_start_execution();
+    session
 }
 
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
