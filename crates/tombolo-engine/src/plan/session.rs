@@ -26,7 +26,7 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * parallel);
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
-    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.time_zone = settings.time_zone.clone();
     let mut session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

@@ -2,8 +2,10 @@
 //!
 //! [`run`] runs files of this repository against an engine over sources that are set up already. [`replay`] runs files of other
 //! engines: what sets their tables up is run by plain DataFusion, the tables are placed in a source, and the queries go through
+//! Tombolo. [`ledger`] keeps the list of what passes.
 
 mod cell;
+pub mod ledger;
 mod ours;
 pub mod replay;
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::error::{DataFusionError, Result};
@@ -41,13 +40,14 @@ pub(super) struct Loader {
     /// How many of them changed the rows of a table in place.
     changes: usize,
     snapshots: HashMap<TableReference, Snapshot>,
+    /// By table: why it could not be set up.
+    missing: HashMap<String, String>,
 }
 
 /// The rows of a table at one time.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) name: TableReference,
-    pub(super) schema: SchemaRef,
     pub(super) batch: RecordBatch,
     /// What the rows were read from. While it is held, no other table can have its address.
     provider: Arc<dyn TableProvider>,
@@ -59,7 +59,14 @@ impl Loader {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(4));
         fixtures::register(&context, file).await;
         let scratch = TempDir::new().unwrap();
-        Self { context, roots, scratch, statements: 0, changes: 0, snapshots: HashMap::new() }
+        let mut roots = roots;
+        let plain = roots.data.iter().find(|(beginning, _)| beginning.ends_with("/aggregate_test_100.csv")).cloned();
+        if let Some((beginning, plain)) = plain {
+            let dated = fixtures::with_dates(&plain, scratch.path());
+            roots.data.push((beginning.replace(".csv", "_with_dates.csv"), dated));
+        }
+        roots.data.push(("../core/tests/data/aggregate_simple.csv".to_owned(), fixtures::simple(scratch.path())));
+        Self { context, roots, scratch, statements: 0, changes: 0, snapshots: HashMap::new(), missing: HashMap::new() }
     }
 
     /// Runs a statement to its end.
@@ -71,7 +78,9 @@ impl Loader {
             && let Some(missing) = table.locations.iter().find(|location| !self.is_there(location))
         {
             // DataFusion makes a table without rows of it.
-            return Err(DataFusionError::Execution(format!("there is no file {missing}")));
+            let reason = format!("no registry has {missing}");
+            self.missing.insert(table.name.table().to_owned(), reason.clone());
+            return Err(DataFusionError::Execution(reason));
         }
         if matches!(plan, LogicalPlan::Dml(_) | LogicalPlan::Copy(_)) {
             self.changes += 1;
@@ -81,6 +90,12 @@ impl Loader {
             Ok(done) => done.map(|_| ()),
             Err(_) => Err(DataFusionError::Execution("the set-up takes too long".to_owned())),
         }
+    }
+
+    /// Why a table that an error names could not be set up.
+    pub(super) fn missing(&self, error: &str) -> Option<String> {
+        let table = error.strip_prefix("table_not_found: table `")?.split('`').next()?;
+        self.missing.get(table).cloned()
     }
 
     /// Whether a table's files are there, or are to be written by the file itself.
@@ -98,6 +113,11 @@ impl Loader {
         let scratch = self.scratch.path().display();
         sql.replace("'test_files/scratch", &format!("'{scratch}/scratch"))
             .replace("'file://test_files/scratch", &format!("'file://{scratch}/scratch"))
+    }
+
+    /// The time zone that the file has set.
+    pub(super) fn time_zone(&self) -> Option<String> {
+        self.context.state().config_options().execution.time_zone.clone()
     }
 
     /// The tables that a query names and that there are.
@@ -150,7 +170,7 @@ impl Loader {
             Ok::<_, DataFusionError>(concat_batches(&schema, &batches)?)
         };
         let batch = tokio::time::timeout(TIME_LIMIT, read).await.ok()?.ok()?;
-        let snapshot = Snapshot { name: table.clone(), schema, batch, provider, age };
+        let snapshot = Snapshot { name: table.clone(), batch, provider, age };
         self.snapshots.insert(table.clone(), snapshot.clone());
         Some(snapshot)
     }

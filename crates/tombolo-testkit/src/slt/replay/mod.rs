@@ -5,16 +5,18 @@
 //! Tombolo, which finds tables without a source in their names by its search path. A file's own answers are what counts; the
 //! loader is never asked for one.
 
+pub mod datafusion;
 mod fixtures;
 mod loader;
 mod placement;
 mod session;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::sql::parser::{DFParser, Statement as DfStatement};
-use datafusion::sql::sqlparser::ast::Statement;
+use ::datafusion::sql::parser::{DFParser, Statement as DfStatement};
+use ::datafusion::sql::sqlparser::ast::{SetExpr, Statement};
 use sqllogictest::{Condition, Location, QueryExpect, Record, Runner, StatementExpect, TestErrorKind};
 use tombolo_connector::ErrorCode;
 
@@ -68,17 +70,38 @@ pub enum Difference {
     /// An error in place of an answer.
     Refused(String),
     /// An answer in place of an error.
-    Answered(String),
+    Answered,
     /// A failure in place of an error.
     Internal(String),
     /// Other kinds of column.
     Kinds(String),
     /// Other rows.
     Rows(String),
-    /// The same rows in another order, which the query leaves open.
+    /// The same rows in another order.
     Order,
-    /// The rows that follow from the column types that the source gives.
-    Types,
+    /// The table could not be set up, for this reason.
+    Missing(String),
+    /// It passes in memory, and gives here what it gives with nothing pushed: it follows from the column types of the source.
+    Types(String),
+    /// It passes in memory, and with nothing pushed it gives another answer than as it is.
+    Pushed(String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(150).collect::<String>();
+        match self {
+            Self::Refused(error) => write!(f, "refused: {}", one_line(error)),
+            Self::Answered => f.write_str("answered where the file wants an error"),
+            Self::Internal(error) => write!(f, "failed where the file wants an error: {}", one_line(error)),
+            Self::Kinds(kinds) => write!(f, "other kinds of column: {kinds}"),
+            Self::Rows(_) => f.write_str("other rows"),
+            Self::Order => f.write_str("the same rows in another order"),
+            Self::Missing(reason) => write!(f, "no data: {reason}"),
+            Self::Types(what) => write!(f, "from the source's column types, the same with nothing pushed: {}", one_line(what)),
+            Self::Pushed(what) => write!(f, "WRONG, other than with nothing pushed: {}", one_line(what)),
+        }
+    }
 }
 
 /// Runs a file, its queries in each of the placements.
@@ -104,9 +127,7 @@ pub async fn replay(roots: &Roots, file: &str, placements: &[Placement]) -> Resu
                 if !is_query(sql) {
                     desk.lock().await.turn = Turn::Loader;
                     // What a statement fails to set up is missed by the queries that need it.
-                    if let Err(error) = runner.run_async(record).await {
-                        if std::env::var_os("SHOW").is_some() { eprintln!("SETUP {file}: {:.400}", error.to_string().replace('\n', " ")); }
-                    }
+                    let _ = runner.run_async(record).await;
                 }
             }
             Record::Query { ref loc, ref conditions, ref sql, .. } => {
@@ -130,7 +151,23 @@ pub async fn replay(roots: &Roots, file: &str, placements: &[Placement]) -> Resu
                 let mut verdicts = Vec::with_capacity(ways);
                 for way in 0..ways {
                     desk.lock().await.prepare(way, &tables).await;
-                    let verdict = judge(runner.run_async(record.clone()).await, &record);
+                    let mut verdict = judge(runner.run_async(record.clone()).await, &record);
+                    if let Verdict::Failed(Difference::Refused(error)) = &verdict
+                        && let Some(reason) = desk.lock().await.loader.missing(error)
+                    {
+                        verdict = Verdict::Failed(Difference::Missing(reason));
+                    }
+                    if way > 0
+                        && verdicts[0] == Verdict::Passed
+                        && let Verdict::Failed(difference) = &verdict
+                        && *difference != Difference::Order
+                    {
+                        desk.lock().await.turn = Turn::Unpushed(way);
+                        let unpushed = judge(runner.run_async(record.clone()).await, &record);
+                        let what = difference.to_string();
+                        let as_unpushed = unpushed == verdict;
+                        verdict = Verdict::Failed(if as_unpushed { Difference::Types(what) } else { Difference::Pushed(what) });
+                    }
                     verdicts.push(verdict);
                 }
                 replayed.push(Replayed { place, has_tables: !tables.is_empty(), verdicts });
@@ -158,7 +195,17 @@ fn place(location: &Location, path: &Path) -> String {
 }
 
 fn is_query(sql: &str) -> bool {
-    matches!(parsed(sql), Some(DfStatement::Explain(_))) || matches!(parsed(sql), Some(DfStatement::Statement(statement)) if matches!(*statement, Statement::Query(_)))
+    match parsed(sql) {
+        Some(DfStatement::Explain(_)) => true,
+        // `SELECT … INTO` makes a table.
+        Some(DfStatement::Statement(statement)) => matches!(*statement, Statement::Query(_)) && !makes_table(&statement),
+        _ => false,
+    }
+}
+
+fn makes_table(statement: &Statement) -> bool {
+    let Statement::Query(query) = statement else { return false };
+    matches!(query.body.as_ref(), SetExpr::Select(select) if select.into.is_some())
 }
 
 fn parsed(sql: &str) -> Option<DfStatement> {
@@ -209,13 +256,22 @@ fn judge(outcome: Outcome, record: &Record<Kind>) -> Verdict {
                 _ => Difference::Refused(err.to_string()),
             }
         }
-        TestErrorKind::Ok { .. } => Difference::Answered(String::new()),
+        TestErrorKind::Ok { .. } => Difference::Answered,
         TestErrorKind::QueryResultColumnsMismatch { expected, actual, .. } => {
             Difference::Kinds(format!("{actual} in place of {expected}"))
+        }
+        TestErrorKind::QueryResultMismatch { expected, actual, .. } if sorted(&expected) == sorted(&actual) => {
+            Difference::Order
         }
         TestErrorKind::QueryResultMismatch { expected, actual, .. } => {
             Difference::Rows(format!("{actual}\n-- in place of --\n{expected}"))
         }
         other => Difference::Refused(other.to_string()),
     })
+}
+
+fn sorted(rows: &str) -> Vec<&str> {
+    let mut rows: Vec<&str> = rows.lines().map(str::trim_end).collect();
+    rows.sort_unstable();
+    rows
 }

@@ -9,7 +9,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use datafusion::common::TableReference;
 use tombolo_connector::Result;
-use tombolo_engine::{Engine, QueryOptions};
+use tombolo_engine::{Engine, PushdownRules, QueryOptions, Settings};
 
 use super::loader::{Loader, Snapshot};
 use crate::lab::{Answer, FileFolder, Lab, SqliteFile, ask_with};
@@ -52,7 +52,8 @@ struct Sources {
     lab: Lab,
     place: Place,
     tables: HashMap<TableReference, (Snapshot, bool)>,
-    engine: Option<Engine>,
+    /// With the time zone that it has.
+    engine: Option<(Engine, Option<String>)>,
 }
 
 enum Place {
@@ -124,19 +125,39 @@ impl Placed {
         sources.tables.insert(snapshot.name.clone(), (snapshot, placed));
     }
 
-    /// Asks Tombolo.
-    pub(super) async fn ask(&mut self, sql: &str) -> Result<Answer> {
-        let sources = self.sources();
-        let engine = sources.engine.get_or_insert_with(|| sources.lab.engine());
-        let mut path: Vec<String> = match &sources.place {
-            Place::Memory => Vec::new(),
-            Place::Sqlite(_) => vec!["sqlite".to_owned()],
-            Place::Parquet(_) => vec!["parquet".to_owned()],
-        };
-        path.push(MEMORY.to_owned());
-        let options = QueryOptions { timeout: Some(TIME_LIMIT), search_path: path, ..QueryOptions::default() };
-        ask_with(engine, sql, options).await
+    /// Asks Tombolo with nothing pushed into the source.
+    pub(super) async fn ask_unpushed(&mut self, sql: &str, time_zone: Option<String>) -> Result<Answer> {
+        let path = self.search_path();
+        let lab = &self.sources().lab;
+        let engine = lab.engine_with(Settings { time_zone, pushdown: PushdownRules::NONE, ..lab.settings() });
+        ask_with(&engine, sql, options(path)).await
     }
+
+    fn search_path(&self) -> Vec<String> {
+        match self.placement {
+            Placement::Memory => vec![MEMORY.to_owned()],
+            other => vec![other.to_string(), MEMORY.to_owned()],
+        }
+    }
+
+    /// Asks Tombolo, in a time zone.
+    pub(super) async fn ask(&mut self, sql: &str, time_zone: Option<String>) -> Result<Answer> {
+        let path = self.search_path();
+        let sources = self.sources();
+        if sources.engine.as_ref().is_some_and(|(_, known)| *known != time_zone) {
+            sources.engine = None;
+        }
+        let lab = &sources.lab;
+        let (engine, _) = sources.engine.get_or_insert_with(|| {
+            let settings = Settings { time_zone: time_zone.clone(), ..lab.settings() };
+            (lab.engine_with(settings), time_zone)
+        });
+        ask_with(engine, sql, options(path)).await
+    }
+}
+
+fn options(search_path: Vec<String>) -> QueryOptions {
+    QueryOptions { timeout: Some(TIME_LIMIT), search_path, ..QueryOptions::default() }
 }
 
 /// Whether SQLite can hold every value of a table.

@@ -21,6 +21,8 @@ pub(super) const ENGINE: &str = "DataFusion";
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Turn {
     Loader,
+    /// Tombolo with nothing pushed, over the placement of this number.
+    Unpushed(usize),
     /// Tombolo over the placement of this number.
     Tombolo(usize),
 }
@@ -88,8 +90,14 @@ impl AsyncDB for Session {
         let mut desk = self.0.lock().await;
         match desk.turn {
             Turn::Loader => desk.loader.run(sql).await.map(|()| DBOutput::StatementComplete(0)).map_err(Failure::Loader),
-            Turn::Tombolo(way) => {
-                let answer = desk.placed[way].ask(sql).await.map_err(Failure::Tombolo)?;
+            Turn::Tombolo(way) | Turn::Unpushed(way) => {
+                let (turn, time_zone) = (desk.turn, desk.loader.time_zone());
+                let placed = &mut desk.placed[way];
+                let answer = match turn {
+                    Turn::Unpushed(_) => placed.ask_unpushed(sql, time_zone).await,
+                    _ => placed.ask(sql, time_zone).await,
+                }
+                .map_err(Failure::Tombolo)?;
                 Ok(DBOutput::Rows { types: kinds(&answer.schema), rows: rows(&answer.batches) })
             }
         }
