@@ -11,7 +11,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use futures::FutureExt;
 use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
 
-use crate::catalog::{Catalog, NamePart, Source, SourceConfig};
+use crate::catalog::{Catalog, NamePart, SearchPlace, Source, SourceConfig};
 use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
@@ -42,6 +42,9 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// The user who asks.
     pub user: String,
+    /// Where a table is looked for that is named without a source: sources, or schemas as `source.schema`. The first that has
+    /// it is meant. Empty, every table must be named with its source.
+    pub search_path: Vec<String>,
 }
 
 /// A federated query engine over configured sources. Cheap to clone; all clones share sources, limits and cache.
@@ -128,11 +131,18 @@ impl Engine {
     /// # Errors
     /// As for a name in a statement.
     pub async fn describe_table(&self, name: &str) -> Result<(String, Arc<TableDescription>)> {
-        let parts = parse::parse_name(name, &self.source_names())?;
-        let parts: Vec<NamePart> = parts.into_iter().map(|(text, quoted)| NamePart { text, quoted }).collect();
-        let resolved = self.0.catalog.resolve_table(&parts).await?;
+        let resolved = self.0.catalog.resolve_table(&self.name_parts(name)?, &[]).await?;
         let description = resolved.source.description(&resolved.table).await?;
         Ok((resolved.source.name().to_owned(), description))
+    }
+
+    fn name_parts(&self, name: &str) -> Result<Vec<NamePart>> {
+        let parts = parse::parse_name(name, &self.source_names())?;
+        Ok(parts.into_iter().map(|(text, quoted)| NamePart { text, quoted }).collect())
+    }
+
+    fn search_path(&self, places: &[String]) -> Result<Vec<SearchPlace>> {
+        places.iter().map(|place| self.0.catalog.search_place(&self.name_parts(place)?)).collect()
     }
 
     /// Forgets what is remembered of a source, so that it is read anew when it is next needed.
@@ -262,7 +272,8 @@ impl Engine {
         let session = plan::new_session(settings, Arc::clone(&runtime), attempt.frugal).map_err(from_datafusion)?;
 
         let statement = parse::parse_query(sql, &self.source_names())?;
-        let logical = plan::logical_plan(statement, catalog, &session).await?;
+        let path = self.search_path(&options.search_path)?;
+        let logical = plan::logical_plan(statement, catalog, &path, &session).await?;
         let logical = policy::apply(logical, &options.user)?;
         let named = plan::named_output(&logical);
         let logical = limited(logical, options.limit)?;

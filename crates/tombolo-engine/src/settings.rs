@@ -16,6 +16,9 @@ pub struct Settings {
     pub batch_size: usize,
     /// How many streams and operators run side by side.
     pub parallel: usize,
+    /// The time zone of a time that says its offset, and of a text that is read as such a time and says none; `None` reads what
+    /// says no offset as a time without a zone.
+    pub time_zone: Option<String>,
     /// How old the description of a table may be before the source is asked again.
     pub catalog_ttl: Duration,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
@@ -33,6 +36,7 @@ impl Default for Settings {
             temp_dir: None,
             batch_size: 8192,
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
+            time_zone: Some("UTC".to_owned()),
             catalog_ttl: Duration::from_secs(300),
             join_counts: true,
             pushdown: PushdownRules::ALL,

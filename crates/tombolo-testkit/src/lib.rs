@@ -21,5 +21,5 @@ mod reference;
 pub mod slt;
 pub mod tpch;
 
-pub use lab::{Answer, FileFolder, Lab, SqliteFile, ask};
+pub use lab::{Answer, FileFolder, Lab, SqliteFile, ask, ask_with};
 pub use reference::{Reference, rows};

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, Registry, Result, nearest_name};
 
-pub use resolve::{NamePart, ResolvedTable};
+pub use resolve::{NamePart, ResolvedTable, SearchPlace};
 pub use source::{Source, SourceConfig};
 pub use table::SourceTable;
 

@@ -53,18 +53,48 @@ pub struct ResolvedTable {
     pub table: TableRef,
 }
 
+/// One place of a search path: a source, or one schema of it.
+#[derive(Debug, Clone)]
+pub struct SearchPlace {
+    source: Arc<Source>,
+    schema: Option<NamePart>,
+}
+
 impl Catalog {
+    /// The place that a dotted name of a search path means: `source` or `source.schema`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SourceNotFound`] with the nearest name; [`ErrorCode::SyntaxError`] for a name of more parts.
+    pub fn search_place(&self, name: &[NamePart]) -> Result<SearchPlace> {
+        let (source, schema) = match name {
+            [source] => (source, None),
+            [source, schema] => (source, Some(schema.clone())),
+            _ => {
+                return Err(Error::new(ErrorCode::SyntaxError, "a place of the search path has too many parts")
+                    .with_hint("It is a source, or source.schema."));
+            }
+        };
+        Ok(SearchPlace { source: Arc::clone(self.source(source)?), schema })
+    }
+
     /// Finds the table that a dotted name means: `source.table`, `source.schema.table` or
     /// `source.database.schema.table`. With two parts the source's default schema is meant, else the only schema that has
     /// such a table.
     ///
+    /// A name of one part is looked for in the places of `path`, and the first that has it is meant. So is a name of two parts
+    /// whose first is no source, as `schema.table` in the sources that stand in `path` without a schema.
+    ///
     /// # Errors
     /// [`ErrorCode::SourceNotFound`], [`ErrorCode::SchemaNotFound`], [`ErrorCode::TableNotFound`] with the nearest name;
-    /// [`ErrorCode::AmbiguousName`]; and what the source says when it must be asked and cannot be.
-    pub async fn resolve_table(&self, name: &[NamePart]) -> Result<ResolvedTable> {
+    /// [`ErrorCode::AmbiguousName`]; and what the source says when it must be asked and cannot be. A place of `path` that
+    /// cannot be asked is an error too: a table of a later place may be another one.
+    pub async fn resolve_table(&self, name: &[NamePart], path: &[SearchPlace]) -> Result<ResolvedTable> {
         let (source, schema, table) = match name {
             [] => return Err(Error::internal("a table without a name")),
-            [table] => return Err(self.missing_source(table).await),
+            [table] => return self.search(None, table, path).await,
+            [schema, table] if !path.is_empty() && self.source(schema).is_err() => {
+                return self.search(Some(schema), table, path).await;
+            }
             [source, table] => (source, None, table),
             [source, schema, table] => (source, Some(schema.clone()), table),
             [source, database, schema, table] => {
@@ -87,6 +117,31 @@ impl Catalog {
             }
         }
         Err(not_found(&source, schema.as_ref(), table).await?)
+    }
+
+    /// Finds a table that was named without a source.
+    async fn search(
+        &self,
+        schema: Option<&NamePart>,
+        table: &NamePart,
+        path: &[SearchPlace],
+    ) -> Result<ResolvedTable> {
+        for fresh in [false, true] {
+            for place in path {
+                let schema = match (schema, &place.schema) {
+                    (Some(_), Some(_)) => continue,
+                    (schema, within) => schema.or(within.as_ref()),
+                };
+                if let Some(found) = self.find(&place.source, schema, table, fresh).await? {
+                    return Ok(ResolvedTable { source: Arc::clone(&place.source), table: found });
+                }
+            }
+        }
+        match schema {
+            // It may as well have been meant for a source.
+            Some(source) => Err(self.source(source).err().unwrap_or_else(|| Error::internal("a source came up"))),
+            None => Err(self.missing_source(table).await),
+        }
     }
 
     async fn find(

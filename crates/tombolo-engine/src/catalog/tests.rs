@@ -87,14 +87,23 @@ fn catalog(names: &[&str]) -> Result<Catalog> {
     Catalog::try_new(&registry, names.iter().map(|name| config(name)).collect(), None, Duration::from_secs(60))
 }
 
-/// Resolves a dotted name, in which a part in double quotes is quoted.
-async fn resolve(name: &str) -> Result<String> {
+/// The parts of a dotted name, in which a part in double quotes is quoted.
+fn parts(name: &str) -> Vec<NamePart> {
     let part = |text: &str| match text.strip_prefix('"') {
         Some(rest) => NamePart { text: rest.trim_end_matches('"').to_owned(), quoted: true },
         None => NamePart::unquoted(text),
     };
-    let parts: Vec<NamePart> = name.split('.').map(part).collect();
-    let found = catalog(&["shop", "users-db", "down"])?.resolve_table(&parts).await?;
+    name.split('.').map(part).collect()
+}
+
+async fn resolve(name: &str) -> Result<String> {
+    resolve_in(name, &[]).await
+}
+
+async fn resolve_in(name: &str, path: &[&str]) -> Result<String> {
+    let catalog = catalog(&["shop", "users-db", "down"])?;
+    let path = path.iter().map(|place| catalog.search_place(&parts(place))).collect::<Result<Vec<_>>>()?;
+    let found = catalog.resolve_table(&parts(name), &path).await?;
     Ok(format!("{}|{}|{}", found.source.name(), found.table.schema, found.table.table))
 }
 
@@ -131,6 +140,27 @@ async fn what_is_not_found_has_the_nearest_name() {
     let (code, hint) = refused("mixed").await;
     assert_eq!(code, ErrorCode::TableNotFound);
     assert_eq!(hint, "Did you mean `shop.Mixed` or `users-db.Mixed`?", "a source that is down says nothing");
+}
+
+#[tokio::test]
+async fn a_name_without_a_source_is_looked_for_in_the_search_path() {
+    assert_eq!(resolve_in("users", &["shop", "users-db"]).await.unwrap(), "shop|main|users", "the first is meant");
+    assert_eq!(resolve_in("users", &["users-db", "shop"]).await.unwrap(), "users-db|main|users");
+    assert_eq!(resolve_in("users", &["shop.archive", "users-db"]).await.unwrap(), "shop|archive|users");
+    assert_eq!(resolve_in("orders", &["shop.archive", "users-db"]).await.unwrap(), "users-db|app.Sales|Orders");
+    assert_eq!(resolve_in("archive.users", &["shop"]).await.unwrap(), "shop|archive|users", "a schema in the path");
+    assert_eq!(resolve_in("shop.users", &["users-db"]).await.unwrap(), "shop|main|users", "a source is no schema");
+}
+
+#[tokio::test]
+async fn a_search_path_hides_no_error() {
+    let refused = async |name: &str, path: &[&str]| resolve_in(name, path).await.unwrap_err();
+    assert_eq!(refused("users", &["shpo"]).await.code(), ErrorCode::SourceNotFound);
+    assert_eq!(refused("users", &["down", "shop"]).await.code(), ErrorCode::SourceUnavailable, "it may have another");
+    assert_eq!(refused("userz", &["shop"]).await.code(), ErrorCode::TableNotFound);
+    assert_eq!(refused("old", &["shop"]).await.code(), ErrorCode::AmbiguousName);
+    let schema = refused("archiv.users", &["shop"]).await;
+    assert_eq!((schema.code(), schema.message()), (ErrorCode::SourceNotFound, "no source is called `archiv`"));
 }
 
 #[tokio::test]

@@ -134,9 +134,9 @@ impl ExecutionPlan for JoinCountExec {
         vec![&self.input]
     }
 
+    /// The order of the input is that of the output always. But DataFusion takes a yes for leave to move a sort below, with its
+    /// columns at the same positions, and those behind a dropped column are not.
     fn maintains_input_order(&self) -> Vec<bool> {
-        // Where row numbers are dropped, columns move; DataFusion would push a sort through this operator by the old positions,
-        // and then refuse the plan. The order is kept nevertheless, and the properties say so.
         vec![!matches!(self.work, Work::Leave { ids: Some(_) })]
     }
 

@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::future::try_join_all;
 use tombolo_connector::{Error, ErrorCode, Result, nearest_name};
 
-use crate::catalog::{Catalog, SourceTable};
+use crate::catalog::{Catalog, SearchPlace, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
@@ -40,14 +40,15 @@ pub(crate) use text::{expr_text, join_texts, type_text};
 pub(crate) async fn logical_plan(
     mut statement: Statement,
     catalog: &Catalog,
+    path: &[SearchPlace],
     session: &SessionState,
 ) -> Result<LogicalPlan> {
     relations::shorten_long_names(&mut statement);
-    let tables = described(&statement, catalog).await?;
+    let tables = described(&statement, catalog, path).await?;
     match planned(statement.clone(), tables.clone(), session) {
         // A column that is not known may have come after its table was described.
         Err(error) if error.code() == ErrorCode::ColumnNotFound && forget_changed(&tables).await => {
-            planned(statement.clone(), described(&statement, catalog).await?, session)
+            planned(statement.clone(), described(&statement, catalog, path).await?, session)
         }
         other => other,
     }
@@ -56,10 +57,10 @@ pub(crate) async fn logical_plan(
 type Described = Vec<(TableReference, Arc<SourceTable>)>;
 
 /// Describes the tables that a statement names.
-async fn described(statement: &Statement, catalog: &Catalog) -> Result<Described> {
+async fn described(statement: &Statement, catalog: &Catalog, path: &[SearchPlace]) -> Result<Described> {
     let named = relations::relations(statement)?;
     try_join_all(named.into_iter().map(|relation| async move {
-        let resolved = catalog.resolve_table(&relation.parts).await?;
+        let resolved = catalog.resolve_table(&relation.parts, path).await?;
         let description = resolved.source.description(&resolved.table).await?;
         // Offers are made to the connector itself; it is opened here, where waiting is possible.
         resolved.source.connector().await?;

@@ -29,13 +29,15 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     let fair_share = usize::try_from(settings.max_memory).unwrap_or(usize::MAX) / (8 * parallel);
     options.execution.sort_spill_reservation_bytes = fair_share.min(options.execution.sort_spill_reservation_bytes);
     options.execution.collect_statistics = true;
-    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.time_zone = settings.time_zone.clone();
     let mut session = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules(frugal))
         .build();
+    // The one time that all of a query's now(), current_date() and current_time() are.
+    session.mark_start_execution();
     session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
     // In place of DataFusion's own of that name.
     session.register_udaf(Arc::new(checked_sum()))?;

@@ -194,7 +194,15 @@ fn count_files(folder: &Path) -> usize {
 /// # Errors
 /// What the engine says.
 pub async fn ask(engine: &Engine, sql: &str) -> Result<Answer> {
-    read(engine.query(sql, QueryOptions::default()).await?).await
+    ask_with(engine, sql, QueryOptions::default()).await
+}
+
+/// Asks a query with wishes of its own and reads it to its end.
+///
+/// # Errors
+/// What the engine says.
+pub async fn ask_with(engine: &Engine, sql: &str, options: QueryOptions) -> Result<Answer> {
+    read(engine.query(sql, options).await?).await
 }
 
 async fn read(mut running: RunningQuery) -> Result<Answer> {

@@ -160,7 +160,7 @@ pub(crate) fn summary(answered: &Answered, target: &Target) -> String {
 /// The options of a query by the user of this process.
 pub(crate) fn query_options() -> QueryOptions {
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    QueryOptions { limit: None, timeout: None, user: user.unwrap_or_else(|| "unknown".to_owned()) }
+    QueryOptions { user: user.unwrap_or_else(|| "unknown".to_owned()), ..QueryOptions::default() }
 }
 
 /// The text of stdin.

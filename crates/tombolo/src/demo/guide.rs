@@ -34,7 +34,7 @@ pub(crate) async fn run(
 }
 
 fn options() -> QueryOptions {
-    QueryOptions { limit: None, timeout: None, user: "demo".to_owned() }
+    QueryOptions { user: "demo".to_owned(), ..QueryOptions::default() }
 }
 
 async fn answer(engine: &Engine, step: &Step, terminal: Terminal, out: &mut (dyn Write + Send)) -> Result<()> {

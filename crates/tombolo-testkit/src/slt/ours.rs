@@ -22,11 +22,11 @@ struct Session(Engine);
 
 /// The kinds of column that a file can expect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind(char);
+pub(super) struct Kind(char);
 
 /// An error in the words that a file matches.
 #[derive(Debug)]
-pub struct Failure(tombolo_connector::Error);
+pub(super) struct Failure(tombolo_connector::Error);
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
