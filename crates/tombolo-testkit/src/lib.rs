@@ -1,10 +1,9 @@
 //! What Tombolo's tests over several sources are made of.
 //!
 //! [`Lab`] sets up sources in a folder of its own and asks an engine over them. [`Reference`] is plain DataFusion over the
-//! same rows, and [`compare`] says whether two answers are the same. [`outline`] tells a plan without what varies, for
-//! snapshots. [`tpch`] has the benchmark's tables and queries, and [`slt`] runs files of queries with their answers.
-//!
-//! The suite that every kind of source has to pass, and the generator of queries, will stand beside these.
+//! same rows, and [`compare`] says whether two answers are the same. [`fixtures`] has the tables that every source is loaded
+//! with. [`outline`] tells a plan without what varies, for snapshots. [`tpch`] has the benchmark's tables and queries, and
+//! [`slt`] runs files of queries with their answers.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +13,7 @@
 )]
 
 pub mod compare;
+pub mod fixtures;
 mod lab;
 pub mod outline;
 mod reference;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod drift;
+mod fixtures;
 mod islands;
 mod memory;
 mod outage;
