@@ -2,7 +2,7 @@
 //!
 //! [`Lab`] sets up sources in a folder of its own and asks an engine over them. [`Reference`] is plain DataFusion over the
 //! same rows, and [`compare`] says whether two answers are the same. [`fixtures`] has the tables that every source is loaded
-//! with. [`outline`] tells a plan without what varies, for snapshots. [`tpch`] has the benchmark's tables and queries, and
+//! with. [`generate`] makes queries at random, and [`differential`] runs a query in many ways, which must agree. [`outline`] tells a plan without what varies, for snapshots. [`tpch`] has the benchmark's tables and queries, and
 //! [`slt`] runs files of queries with their answers.
 
 #![allow(
@@ -13,12 +13,14 @@
 )]
 
 pub mod compare;
+pub mod differential;
 pub mod fixtures;
+pub mod generate;
 mod lab;
 pub mod outline;
 mod reference;
 pub mod slt;
 pub mod tpch;
 
-pub use lab::{Answer, FileFolder, Lab, SqliteFile, ask};
+pub use lab::{Answer, FileFolder, Lab, SqliteFile, ask, ask_with};
 pub use reference::{Reference, rows};

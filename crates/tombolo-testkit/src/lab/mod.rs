@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
-use tombolo_connector::{Options, Result};
+use tombolo_connector::{Options, Registry, Result};
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
 use tombolo_engine::{Engine, EngineConfig, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
 
@@ -110,6 +110,12 @@ impl Lab {
 
     /// An engine over all sources with these settings.
     pub fn engine_with(&self, settings: Settings) -> Engine {
+        self.engine_over(tombolo_connectors::registry(), settings)
+    }
+
+    /// An engine over all sources whose kinds, but for `memory`, are taken from this registry: to put something between the
+    /// engine and a connector.
+    pub fn engine_over(&self, registry: Registry, settings: Settings) -> Engine {
         let mut memory = MemoryFactory::default();
         for source in self.sources.iter().filter(|source| source.kind == "memory") {
             let tables = self.memory.iter().filter(|table| table.source == source.name);
@@ -123,7 +129,7 @@ impl Lab {
             });
             memory = memory.with_source(&source.name, connector.build());
         }
-        let registry = tombolo_connectors::registry().with(Arc::new(memory));
+        let registry = registry.with(Arc::new(memory));
         Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir: None }).unwrap()
     }
 
@@ -168,7 +174,15 @@ fn count_files(folder: &Path) -> usize {
 /// # Errors
 /// What the engine says.
 pub async fn ask(engine: &Engine, sql: &str) -> Result<Answer> {
-    read(engine.query(sql, QueryOptions::default()).await?).await
+    ask_with(engine, sql, QueryOptions::default()).await
+}
+
+/// Asks a query with wishes of its own and reads it to its end.
+///
+/// # Errors
+/// What the engine says.
+pub async fn ask_with(engine: &Engine, sql: &str, options: QueryOptions) -> Result<Answer> {
+    read(engine.query(sql, options).await?).await
 }
 
 async fn read(mut running: RunningQuery) -> Result<Answer> {

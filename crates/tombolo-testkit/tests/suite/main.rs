@@ -6,6 +6,7 @@
 mod answers;
 mod drift;
 mod fixtures;
+mod fuzz;
 mod islands;
 mod memory;
 mod outage;
