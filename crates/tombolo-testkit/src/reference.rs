@@ -61,7 +61,8 @@ impl Reference {
     /// What DataFusion says.
     pub async fn ask(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         let frame = self.0.sql(sql).await?;
-        let schema = Arc::clone(frame.schema().inner());
+        // Types are final only when they were brought together, as those of the branches of a CASE are.
+        let schema = Arc::clone(frame.clone().into_optimized_plan()?.schema().inner());
         Ok((schema, frame.collect().await?))
     }
 }

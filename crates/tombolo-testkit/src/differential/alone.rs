@@ -16,20 +16,22 @@ const MOST_STEPS: u32 = 20_000;
 /// Its tables have the types that it compares as DataFusion does: dates and timestamps are text of one length, decimals and
 /// floats are REAL, truth values 0 and 1.
 #[derive(Debug)]
-pub struct Alone(Mutex<Connection>);
+pub(super) struct Alone(Mutex<Connection>);
 
 /// Why SQLite gave no answer.
 #[derive(Debug)]
-pub enum Unanswered {
+pub(super) enum Unanswered {
     /// It takes too long.
     TooLong,
-    /// What it says, or what of its answer does not have the wanted type.
+    /// What it says.
+    Fails(String),
+    /// What of its answer does not have the wanted type.
     Wrong(String),
 }
 
 impl Alone {
     /// Loads all tables.
-    pub fn new(tables: &[TableData]) -> Self {
+    pub(super) fn new(tables: &[TableData]) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "case_sensitive_like", true).unwrap();
         for table in tables {
@@ -42,7 +44,7 @@ impl Alone {
     ///
     /// # Errors
     /// Why there is no answer of these types.
-    pub fn ask(&self, sql: &str, wanted: &SchemaRef) -> Result<RecordBatch, Unanswered> {
+    pub(super) fn ask(&self, sql: &str, wanted: &SchemaRef) -> Result<RecordBatch, Unanswered> {
         let connection = &mut *self.0.lock().unwrap();
         let mut steps = 0;
         connection
@@ -58,7 +60,7 @@ impl Alone {
         connection.progress_handler(0, None::<fn() -> bool>).unwrap();
         let rows = rows.map_err(|error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::OperationInterrupted) => Unanswered::TooLong,
-            _ => Unanswered::Wrong(error.to_string()),
+            _ => Unanswered::Fails(error.to_string()),
         })?;
         let columns = wanted.fields().iter().enumerate().map(|(index, field)| {
             let values: Vec<&Value> = rows.iter().map(|row| &row[index]).collect();

@@ -112,7 +112,7 @@ pub async fn fuzz(seed: u64, until: Until, progress: &mut dyn FnMut(&Counts)) ->
                 whole: query.0,
                 alone: query.1.print(Reader::Sqlite).ok(),
                 sql: query.1.sql(),
-                placement: smaller.placement.to_string(),
+                placement: placement_of(&smaller, &query.1.sql()),
                 rows: rows_of(&smaller, &query.1.sql()),
                 difference,
             });
@@ -136,6 +136,12 @@ async fn smallest(world: &World, seed: u64, query: Query, found: Difference) -> 
 /// All ways that differ much, and one rule off.
 fn ways(world: &World, number: usize) -> Vec<usize> {
     vec![0, 1, 2, 3 + number % (world.ways.len() - 3)]
+}
+
+fn placement_of(world: &World, sql: &str) -> String {
+    let mut placement = world.placement.clone();
+    placement.0.retain(|table, _| sql.contains(table));
+    placement.to_string()
 }
 
 fn rows_of(world: &World, sql: &str) -> String {

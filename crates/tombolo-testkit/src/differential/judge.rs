@@ -3,6 +3,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 
 use super::alone::Unanswered;
+use super::known;
 use super::refusals;
 use super::statement::Statement;
 use super::world::{Failure, Rows, World};
@@ -87,6 +88,11 @@ impl World {
                 Verdict::Different(Difference { way: way.name.clone(), kind, what, given, wanted })
             };
             match (&given, &wanted) {
+                (Err(found), Err(error))
+                    if known::defect(&found.message).is_some_and(|it| known::defect(error) == Some(it)) =>
+                {
+                    failure = Some(found.clone());
+                }
                 (Err(found), _) if found.code == ErrorCode::Internal => {
                     return difference(Kind::Internal, format!("{found}"));
                 }
@@ -119,6 +125,9 @@ impl World {
             }
         }
         match (wanted, refused) {
+            (Err(error), _) if known::defect(&error).is_some() => {
+                Verdict::Fails(known::defect(&error).unwrap_or_default().to_owned())
+            }
             (Err(error), _) => Verdict::Fails(match failure {
                 Some(failure) => format!("{}: {error}", failure.code.name()),
                 None => error,
@@ -131,18 +140,19 @@ impl World {
     fn judge_alone(&self, statement: &Statement, alone: Option<&str>, wanted: &Rows, all: Option<Rows>) -> Verdict {
         let rows = wanted.1.iter().map(RecordBatch::num_rows).sum();
         let Some(sql) = alone else { return Verdict::Same { rows, alone: AloneVerdict::Untranslated } };
-        let difference = |what, given| {
+        let difference = |kind, what, given| {
             let (way, wanted) = ("SQLite alone".to_owned(), table(&wanted.1));
-            Verdict::Different(Difference { way, kind: Kind::Answers, what, given, wanted })
+            Verdict::Different(Difference { way, kind, what, given, wanted })
         };
         match self.alone.ask(sql, &wanted.0) {
             Err(Unanswered::TooLong) => Verdict::Same { rows, alone: AloneVerdict::GivenUp },
-            Err(Unanswered::Wrong(error)) => difference(error, String::new()),
+            Err(Unanswered::Fails(error)) => difference(Kind::Fails("sqlite"), error, String::new()),
+            Err(Unanswered::Wrong(error)) => difference(Kind::Answers, error, String::new()),
             Ok(batch) => {
                 let given = (batch.schema(), vec![batch]);
                 match compared(statement, &given, wanted, all.as_ref().map(|all| all.1.as_slice())) {
                     Ok(()) => Verdict::Same { rows, alone: AloneVerdict::Same },
-                    Err(what) => difference(what, table(&given.1)),
+                    Err(what) => difference(Kind::Answers, what, table(&given.1)),
                 }
             }
         }
@@ -166,7 +176,7 @@ fn shown<E: fmt::Display>(answer: &Result<Rows, E>) -> String {
 
 fn table(batches: &[RecordBatch]) -> String {
     /// What is more helps nobody.
-    const LINES: usize = 30;
+    const LINES: usize = 14;
     let text = arrow::util::pretty::pretty_format_batches(batches)
         .map_or_else(|error| error.to_string(), |text| text.to_string());
     let lines: Vec<&str> = text.lines().collect();

@@ -8,6 +8,7 @@
 mod alone;
 mod fuzz;
 mod judge;
+mod known;
 mod refusals;
 mod shrink;
 mod statement;

@@ -79,12 +79,12 @@ const fn inexact(result: Of, name: &'static str, slots: &'static [Slot]) -> Func
 }
 
 /// Comparisons, which are used by themselves too.
-pub static EQUAL: Form = form(8, Is(Bool), "({0} = {1})", &[Any, Any], Same);
-pub static NOT_DISTINCT: Form = form(2, Is(Bool), "({0} IS NOT DISTINCT FROM {1})", &[Any, Any], Same);
-pub static LESS: Form = form(4, Is(Bool), "({0} < {1})", &[Any, Any], Same);
+pub(super) static EQUAL: Form = form(8, Is(Bool), "({0} = {1})", &[Any, Any], Same);
+pub(super) static NOT_DISTINCT: Form = form(2, Is(Bool), "({0} IS NOT DISTINCT FROM {1})", &[Any, Any], Same);
+pub(super) static LESS: Form = form(4, Is(Bool), "({0} < {1})", &[Any, Any], Same);
 
 /// A column beside a literal: what most conditions are.
-pub static SIMPLE: [Form; 17] = [
+pub(super) static SIMPLE: [Form; 17] = [
     form(8, Is(Bool), "({0} = {1})", &[Any, Lit], Same),
     form(5, Is(Bool), "({0} <> {1})", &[Any, Lit], Same),
     form(6, Is(Bool), "({0} < {1})", &[Any, Lit], Same),
@@ -104,7 +104,7 @@ pub static SIMPLE: [Form; 17] = [
     form(1, Is(Bool), "({0} = NULL)", &[Any], Same),
 ];
 
-pub static FORMS: &[Form] = &[
+pub(super) static FORMS: &[Form] = &[
     // Three-valued logic
     form(8, Is(Bool), "({0} AND {1})", &[Each(Bool), Each(Bool)], Same),
     form(8, Is(Bool), "({0} OR {1})", &[Each(Bool), Each(Bool)], Same),
@@ -226,7 +226,7 @@ pub static FORMS: &[Form] = &[
     form(1, T, "nullif({0}, {1})", &[Any, Lit], Same),
 ];
 
-pub static AGGREGATES: &[Function] = &[
+pub(super) static AGGREGATES: &[Function] = &[
     call(6, Is(Int), "count", &[], Same),
     call(4, Is(Int), "count", &[Any], Same),
     call(6, Is(Int), "sum", &[Each(Int)], Same),
@@ -248,7 +248,7 @@ pub static AGGREGATES: &[Function] = &[
 ];
 
 /// Window functions whose value depends on the order of all rows of a partition: they get a total one.
-pub static RANKED: &[Function] = &[
+pub(super) static RANKED: &[Function] = &[
     call(4, Is(Int), "row_number", &[], Same),
     call(1, Is(Int), "ntile", &[Count], Same),
     call(3, T, "lag", &[Any], Same),
@@ -259,7 +259,7 @@ pub static RANKED: &[Function] = &[
 ];
 
 /// Window functions that give equal rows equal values.
-pub static PEERS: &[Function] = &[
+pub(super) static PEERS: &[Function] = &[
     call(3, Is(Int), "rank", &[], Same),
     call(3, Is(Int), "dense_rank", &[], Same),
     call(1, Is(Float), "percent_rank", &[], Same),
@@ -267,4 +267,4 @@ pub static PEERS: &[Function] = &[
 ];
 
 /// Kinds that have an order, by which values can be compared and sorted.
-pub const KINDS: [Type; 8] = [Bool, Int, Float, Decimal, Text, Date, Timestamp, Bytes];
+pub(super) const KINDS: [Type; 8] = [Bool, Int, Float, Decimal, Text, Date, Timestamp, Bytes];

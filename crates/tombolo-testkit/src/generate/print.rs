@@ -1,7 +1,9 @@
 //! A query as text: for Tombolo and plain DataFusion, which read the same, and for SQLite alone.
 
 use super::forms::{Alone, Form, Function};
-use super::tree::{Body, Expr, Grouping, Join, JoinKind, JoinOn, Node, OrderKey, Query, Relation, Select, SetOperator};
+use super::tree::{
+    Body, Expr, Grouping, Join, JoinKind, JoinOn, Literal, Node, OrderKey, Query, Relation, Select, SetOperator,
+};
 
 /// Who will read the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,12 @@ impl Query {
             }
         }
         if !self.order.is_empty() {
-            text.push_str(&format!(" ORDER BY {}", keys(&self.order, reader)?));
+            let mut order = self.order.clone();
+            if reader == Reader::Sqlite {
+                // A name means a column of a table there, if one has it, and in compounds nothing but a column is taken.
+                order.iter_mut().for_each(|key| self.by_position(&mut key.expr));
+            }
+            text.push_str(&format!(" ORDER BY {}", keys(&order, reader)?));
         }
         match (self.limit, reader) {
             (Some(limit), _) => text.push_str(&format!(" LIMIT {limit}")),
@@ -53,6 +60,14 @@ impl Query {
             text.push_str(&format!(" OFFSET {offset}"));
         }
         Ok(text)
+    }
+
+    /// Puts its position in place of an output column.
+    fn by_position(&self, expr: &mut Expr) {
+        let Node::Output(name) = &expr.node else { return };
+        if let Some(position) = self.outputs().iter().position(|output| output == name) {
+            expr.node = Node::Literal(Literal::new((position + 1).to_string()));
+        }
     }
 }
 
@@ -134,6 +149,10 @@ impl Join {
         let on = match &self.on {
             JoinOn::Nothing => String::new(),
             JoinOn::Conditions(conditions) => format!(" ON {}", list(conditions, " AND ", reader)?),
+            // Of several relations on the left SQLite wants but one to have the column, whatever the case of its name.
+            JoinOn::Using(_) if reader == Reader::Sqlite && matches!(self.left, Relation::Join(_)) => {
+                return Err("USING over a join".to_owned());
+            }
             JoinOn::Using(columns) => {
                 let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
                 format!(" USING ({})", columns.join(", "))
