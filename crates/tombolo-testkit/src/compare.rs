@@ -54,17 +54,57 @@ pub fn same(
     if given.len() != wanted.len() {
         return Err(format!("{} rows in place of {}", given.len(), wanted.len()));
     }
-    for column in sorted_columns(statement, wanted_schema) {
-        for (row, (given, wanted)) in given.iter().zip(&wanted).enumerate() {
-            if !given[column].is(&wanted[column], rules) {
-                let name = wanted_schema.field(column).name();
-                return Err(format!("row {row} has {name} {} in place of {}", given[column], wanted[column]));
-            }
-        }
-    }
+    same_order(statement, wanted_schema, &given, &wanted, rules)?;
     for (given, wanted) in sorted(given).iter().zip(&sorted(wanted)) {
         if !given.iter().zip(wanted).all(|(given, wanted)| given.is(wanted, rules)) {
             return Err(format!("the row {} is not {}", text(given), text(wanted)));
+        }
+    }
+    Ok(())
+}
+
+/// Compares an answer whose limit may cut between rows that its order holds to be equal. Then it has as many rows as are
+/// wanted, with the same columns of the order, and each is one of `all` that there are without the limit.
+///
+/// # Errors
+/// The first difference, as text.
+pub fn same_up_to_ties(
+    statement: &str,
+    (schema, batches): (&Schema, &[RecordBatch]),
+    (wanted_schema, wanted_batches): (&Schema, &[RecordBatch]),
+    all: &[RecordBatch],
+    rules: Rules,
+) -> Result<(), String> {
+    same_columns(schema, wanted_schema, rules)?;
+    let (given, wanted, mut all) = (cells(batches), cells(wanted_batches), cells(all));
+    if given.len() != wanted.len() {
+        return Err(format!("{} rows in place of {}", given.len(), wanted.len()));
+    }
+    same_order(statement, wanted_schema, &given, &wanted, rules)?;
+    for row in &given {
+        let is_row = |known: &Vec<Cell>| row.iter().zip(known).all(|(given, known)| given.is(known, rules));
+        match all.iter().position(is_row) {
+            Some(found) => drop(all.swap_remove(found)),
+            None => return Err(format!("the row {} is not one of those without the limit", text(row))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the columns that the statement's ORDER BY names come in the same order.
+fn same_order(
+    statement: &str,
+    schema: &Schema,
+    given: &[Vec<Cell>],
+    wanted: &[Vec<Cell>],
+    rules: Rules,
+) -> Result<(), String> {
+    for column in sorted_columns(statement, schema) {
+        for (row, (given, wanted)) in given.iter().zip(wanted).enumerate() {
+            if !given[column].is(&wanted[column], rules) {
+                let name = schema.field(column).name();
+                return Err(format!("row {row} has {name} {} in place of {}", given[column], wanted[column]));
+            }
         }
     }
     Ok(())
@@ -167,7 +207,7 @@ fn text(row: &[Cell]) -> String {
 
 /// The output columns that the statement's own ORDER BY names. A key that is not one of them by name says nothing that could
 /// be seen in the answer.
-fn sorted_columns(statement: &str, schema: &Schema) -> Vec<usize> {
+pub(crate) fn sorted_columns(statement: &str, schema: &Schema) -> Vec<usize> {
     let Ok(statements) = Parser::parse_sql(&GenericDialect {}, statement) else { return Vec::new() };
     let Some(Statement::Query(query)) = statements.first() else { return Vec::new() };
     let Some(order) = &query.order_by else { return Vec::new() };

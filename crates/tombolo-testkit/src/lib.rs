@@ -1,10 +1,10 @@
 //! What Tombolo's tests over several sources are made of.
 //!
 //! [`Lab`] sets up sources in a folder of its own and asks an engine over them. [`Reference`] is plain DataFusion over the
-//! same rows, and [`compare`] says whether two answers are the same. [`outline`] tells a plan without what varies, for
-//! snapshots. [`proxy`] is a network that fails on purpose. [`tpch`] has the benchmark's tables and queries, and [`slt`] runs files of queries with their answers.
-//!
-//! The suite that every kind of source has to pass, and the generator of queries, will stand beside these.
+//! same rows, and [`compare`] says whether two answers are the same. [`fixtures`] has the tables that every source is loaded
+//! with. [`generate`] makes queries at random, and [`differential`] runs a query in many ways, which must agree. [`outline`]
+//! tells a plan without what varies, for snapshots. [`proxy`] is a network that fails on purpose. [`tpch`] has the benchmark's
+//! tables and queries, and [`slt`] runs files of queries with their answers, ours and other engines'.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,9 @@
 )]
 
 pub mod compare;
+pub mod differential;
+pub mod fixtures;
+pub mod generate;
 mod lab;
 pub mod outline;
 pub mod proxy;

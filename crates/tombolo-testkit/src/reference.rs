@@ -7,17 +7,31 @@ use datafusion::catalog::MemorySchemaProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
 /// Plain DataFusion, whose schemas are named like the sources of a lab, so that it takes the same statements.
 #[derive(Clone)]
 pub struct Reference(SessionContext);
 
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reference")
+    }
+}
+
 impl Reference {
     /// Makes one without tables.
     #[expect(clippy::new_without_default, reason = "as for a lab")]
     pub fn new() -> Self {
-        Self(SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2)))
+        // These rules mix up columns of one name across a join, see docs/adr/0006-no-physical-filter-push-down.md.
+        let mut rules = PhysicalOptimizer::new().rules;
+        rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+        let mut config = SessionConfig::new().with_target_partitions(2);
+        config.options_mut().execution.time_zone = Some("UTC".to_owned());
+        let state = SessionStateBuilder::new().with_config(config).with_default_features();
+        Self(SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build()))
     }
 
     /// Adds a table of batches.
@@ -47,7 +61,8 @@ impl Reference {
     /// What DataFusion says.
     pub async fn ask(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         let frame = self.0.sql(sql).await?;
-        let schema = Arc::clone(frame.schema().inner());
+        // Types are final only when they were brought together, as those of the branches of a CASE are.
+        let schema = Arc::clone(frame.clone().into_optimized_plan()?.schema().inner());
         Ok((schema, frame.collect().await?))
     }
 }

@@ -13,9 +13,10 @@ use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_e
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::projection::ProjectionMapping;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
@@ -39,17 +40,17 @@ impl ExtensionPlanner for JoinCountPlanner {
         _: &dyn Session,
         _: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let (join, work, schema) = if let Some(node) = node.as_any().downcast_ref::<RowIds>() {
-            let work = Work::Enter { which: node.which, with_column: node.with_column };
-            (&node.join, work, Arc::clone(node.schema.inner()))
-        } else if let Some(node) = node.as_any().downcast_ref::<JoinCount>() {
-            (&node.join, Work::Leave { ids: node.ids }, Arc::clone(node.schema.inner()))
-        } else {
-            return Ok(None);
-        };
         let [input] = inputs else { return internal_err!("a join counter takes one input") };
-        let exec = JoinCountExec::try_new(Arc::clone(join), work, schema, Arc::clone(input))?;
-        Ok(Some(Arc::new(exec)))
+        if let Some(node) = node.as_any().downcast_ref::<RowIds>() {
+            let work = Work::Enter { which: node.which, with_column: node.with_column };
+            let schema = Arc::clone(node.schema.inner());
+            let exec = JoinCountExec::try_new(Arc::clone(&node.join), work, schema, Arc::clone(input))?;
+            return Ok(Some(Arc::new(exec)));
+        }
+        let Some(node) = node.as_any().downcast_ref::<JoinCount>() else { return Ok(None) };
+        let work = Work::Leave { ids: node.ids };
+        let exec = JoinCountExec::try_new(Arc::clone(&node.join), work, input.schema(), Arc::clone(input))?;
+        Ok(Some(without_ids(Arc::new(exec), node.ids)?))
     }
 }
 
@@ -58,7 +59,7 @@ impl ExtensionPlanner for JoinCountPlanner {
 enum Work {
     /// Below a join: numbers the rows that enter a side, in a last column where `with_column`.
     Enter { which: Which, with_column: bool },
-    /// Above a join: drops the two columns of row numbers.
+    /// Above a join: reads the two columns of row numbers.
     Leave { ids: Option<(usize, usize)> },
 }
 
@@ -75,20 +76,16 @@ pub struct JoinCountExec {
 impl JoinCountExec {
     fn try_new(join: Arc<CountedJoin>, work: Work, schema: SchemaRef, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let below = input.properties();
-        let (equivalences, partitioning) = match work {
+        let equivalences = match work {
             Work::Enter { .. } => {
                 // Columns keep their positions, so what orders the input orders the output.
                 let mut equivalences = EquivalenceProperties::new(Arc::clone(&schema));
                 equivalences.add_orderings(below.equivalence_properties().oeq_class().iter().cloned());
-                (equivalences, below.output_partitioning().clone())
+                equivalences
             }
-            Work::Leave { ids } => {
-                let mapping = ProjectionMapping::from_indices(&kept(&input.schema(), ids), &input.schema())?;
-                let equivalences = below.equivalence_properties().project(&mapping, Arc::clone(&schema));
-                let partitioning = below.output_partitioning().project(&mapping, below.equivalence_properties());
-                (equivalences, partitioning)
-            }
+            Work::Leave { .. } => below.equivalence_properties().clone(),
         };
+        let partitioning = below.output_partitioning().clone();
         let properties = PlanProperties::new(equivalences, partitioning, below.emission_type, below.boundedness);
         Ok(Self { join, work, schema, input, properties: Arc::new(properties) })
     }
@@ -104,10 +101,16 @@ impl JoinCountExec {
     }
 }
 
-/// The positions of the columns that stay when the row numbers go.
-fn kept(schema: &SchemaRef, ids: Option<(usize, usize)>) -> Vec<usize> {
-    let dropped = |index: &usize| ids.is_some_and(|(left, right)| *index == left || *index == right);
-    (0..schema.fields().len()).filter(|index| !dropped(index)).collect()
+/// Drops the columns of row numbers. It is DataFusion's own operator that does it: where an order is wanted, DataFusion looks
+/// for it below any operator that it does not know by the positions of the columns, which therefore must not change there.
+fn without_ids(plan: Arc<dyn ExecutionPlan>, ids: Option<(usize, usize)>) -> Result<Arc<dyn ExecutionPlan>> {
+    let Some((left, right)) = ids else { return Ok(plan) };
+    let schema = plan.schema();
+    let kept = schema.fields().iter().enumerate().filter(|(index, _)| *index != left && *index != right);
+    let columns = kept.map(|(index, field)| -> (Arc<dyn PhysicalExpr>, String) {
+        (Arc::new(Column::new(field.name(), index)), field.name().clone())
+    });
+    Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
 }
 
 impl DisplayAs for JoinCountExec {
@@ -134,10 +137,8 @@ impl ExecutionPlan for JoinCountExec {
         vec![&self.input]
     }
 
-    /// The order of the input is that of the output always. But DataFusion takes a yes for leave to move a sort below, with its
-    /// columns at the same positions, and those behind a dropped column are not.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![!matches!(self.work, Work::Leave { ids: Some(_) })]
+        vec![true]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -175,10 +176,6 @@ impl ExecutionPlan for JoinCountExec {
             self.join.tally.side(which).open();
         }
         Ok(Box::pin(CountStream {
-            kept: match self.work {
-                Work::Leave { ids } => kept(&inner.schema(), ids),
-                Work::Enter { .. } => Vec::new(),
-            },
             inner,
             join: Arc::clone(&self.join),
             work: self.work,
@@ -194,14 +191,8 @@ impl ExecutionPlan for JoinCountExec {
     fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
         let Some(below) = inputs.first() else { return Ok(Arc::new(Statistics::new_unknown(&self.schema))) };
         let mut statistics = Statistics::clone(below);
-        match self.work {
-            Work::Enter { with_column: true, .. } => statistics.column_statistics.push(ColumnStatistics::new_unknown()),
-            Work::Enter { .. } | Work::Leave { ids: None } => {}
-            Work::Leave { ids } => {
-                let columns = kept(&self.input.schema(), ids);
-                let column = |index: &usize| below.column_statistics.get(*index).cloned().unwrap_or_default();
-                statistics.column_statistics = columns.iter().map(column).collect();
-            }
+        if let Work::Enter { with_column: true, .. } = self.work {
+            statistics.column_statistics.push(ColumnStatistics::new_unknown());
         }
         Ok(Arc::new(statistics))
     }
@@ -215,7 +206,6 @@ struct CountStream {
     inner: SendableRecordBatchStream,
     join: Arc<CountedJoin>,
     work: Work,
-    kept: Vec<usize>,
     schema: SchemaRef,
     finished: bool,
 }
@@ -242,7 +232,7 @@ impl CountStream {
                     ids.ok_or_else(|| internal_datafusion_err!("a join's row numbers came out as another type"))
                 };
                 self.join.tally.output(id(left)?, id(right)?);
-                self.kept.iter().map(|index| Arc::clone(batch.column(*index))).collect()
+                batch.columns().to_vec()
             }
         };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -42,7 +42,7 @@ pub(super) struct RowIds {
     pub(super) schema: DFSchemaRef,
 }
 
-/// Counts what comes out of a join, and drops the columns of row numbers.
+/// Counts what comes out of a join; the columns of row numbers end here.
 #[derive(Debug, Clone)]
 pub(super) struct JoinCount {
     pub(super) input: LogicalPlan,

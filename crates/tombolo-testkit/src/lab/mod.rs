@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
 use tombolo_connector::layer::{ChaosPlan, ChaosSwitch};
-use tombolo_connector::{Options, Result};
+use tombolo_connector::{Options, Registry, Result};
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
 use tombolo_engine::{Engine, EngineConfig, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
 
@@ -135,6 +135,12 @@ impl Lab {
 
     /// An engine over all sources with these settings.
     pub fn engine_with(&self, settings: Settings) -> Engine {
+        self.engine_over(tombolo_connectors::registry(), settings)
+    }
+
+    /// An engine over all sources whose kinds, but for `memory`, are taken from this registry: to put something between the
+    /// engine and a connector.
+    pub fn engine_over(&self, registry: Registry, settings: Settings) -> Engine {
         let mut memory = MemoryFactory::default();
         for source in self.sources.iter().filter(|source| source.kind == "memory") {
             let tables = self.memory.iter().filter(|table| table.source == source.name);
@@ -148,7 +154,7 @@ impl Lab {
             });
             memory = memory.with_source(&source.name, connector.build());
         }
-        let registry = tombolo_connectors::registry().with(Arc::new(memory));
+        let registry = registry.with(Arc::new(memory));
         let registry = chaos::chaotic(&registry, &self.chaos);
         Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir: None }).unwrap()
     }

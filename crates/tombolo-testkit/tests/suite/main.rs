@@ -7,6 +7,8 @@ mod answers;
 mod datafusion_slt;
 mod drift;
 mod faults;
+mod fixtures;
+mod fuzz;
 mod islands;
 mod leaks;
 mod memory;
