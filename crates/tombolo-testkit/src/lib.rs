@@ -14,6 +14,7 @@
 
 pub mod compare;
 pub mod fixtures;
+pub mod harness;
 mod lab;
 pub mod outline;
 mod reference;
