@@ -382,6 +382,10 @@ impl Site for FilesSite {
         if found { Ok(()) } else { Err(format!("what was read does not show {evidence:?}")) }
     }
 
+    fn keeps_columns_apart(&self) -> bool {
+        self.format == FileFormat::Parquet
+    }
+
     async fn drop_table(&mut self, table: &str) -> Result<(), String> {
         for (_, path) in self.files.extract_if(.., |(name, _)| name == table) {
             std::fs::remove_file(path).unwrap();

@@ -104,6 +104,11 @@ pub trait Site: Debug + Send + Sync {
     /// What is not in the log, as a phrase.
     fn shows(&self, log: &[RemoteEvent], evidence: &Evidence<'_>) -> Result<(), String>;
 
+    /// Whether the log can tell which columns were read. A file of text is read from its start to its end.
+    fn keeps_columns_apart(&self) -> bool {
+        true
+    }
+
     /// Drops a table behind the connector's back.
     ///
     /// # Errors

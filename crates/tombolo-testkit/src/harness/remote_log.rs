@@ -19,6 +19,14 @@ pub struct RemoteEvent {
     pub text: String,
 }
 
+impl RemoteEvent {
+    /// The bytes that were read, where it is a read of bytes.
+    pub fn bytes(&self) -> Option<u64> {
+        let (start, end) = self.text.rsplit_once(' ')?.1.split_once("..")?;
+        end.parse::<u64>().ok()?.checked_sub(start.parse().ok()?)
+    }
+}
+
 static EVENTS: OnceLock<Mutex<Vec<RemoteEvent>>> = OnceLock::new();
 
 /// A place in the log of one source, from which on it is read.
