@@ -13,6 +13,7 @@
 )]
 
 pub mod compare;
+pub mod conformance;
 pub mod fixtures;
 pub mod harness;
 mod lab;

@@ -145,11 +145,7 @@ impl Bench {
 
     /// An engine over the source with other settings.
     pub fn engine_with(&self, change: impl FnOnce(Settings) -> Settings) -> Engine {
-        let settings = Settings {
-            parallel: 2,
-            temp_dir: Some(self.temp.path().join("engine")),
-            ..Settings::default()
-        };
+        let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
         let config = source_config(&self.source, self.harness.connector(), self.site.options());
         engine_of(&self.site.registry(), config, change(settings))
     }

@@ -10,9 +10,7 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, values) => plain(values),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::List(item) | DataType::LargeList(item) => {
-            DataType::new_list(plain(item.data_type()), true)
-        }
+        DataType::List(item) | DataType::LargeList(item) => DataType::new_list(plain(item.data_type()), true),
         DataType::Struct(fields) => DataType::Struct(
             fields
                 .iter()

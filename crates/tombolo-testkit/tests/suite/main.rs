@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod conformance;
 mod drift;
 mod fixtures;
 mod islands;

@@ -75,10 +75,8 @@ async fn read(bench: &Bench, scan: &Scan, at: &[usize], table: &str, columns: &[
         .zip(keys.columns())
         .map(|(field, keys)| arrow::compute::cast(keys, field.data_type()).unwrap())
         .collect();
-    let keys = KeyBatch {
-        columns: at.to_vec(),
-        keys: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap(),
-    };
+    let keys =
+        KeyBatch { columns: at.to_vec(), keys: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap() };
     let log = bench.log();
     let context = QueryContext {
         query_id: "keys".to_owned(),
@@ -89,13 +87,16 @@ async fn read(bench: &Bench, scan: &Scan, at: &[usize], table: &str, columns: &[
         runtime: Arc::default(),
         session: SessionConfig::new(),
     };
-    let planned =
-        bench.connector().await.plan_scan(scan, &context).await.map_err(|error| error.to_string())?;
+    let planned = bench.connector().await.plan_scan(scan, &context).await.map_err(|error| error.to_string())?;
     let ScanInput::Reader(reader) = planned.input else { return Err("keys need a reader".to_owned()) };
     let stream = reader.open(0, Some(&keys), &Arc::new(TaskContext::default())).map_err(|error| error.to_string())?;
     let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(|error| error.to_string())?;
     let on: Vec<String> = columns.iter().map(|column| format!("t.{column} = k.{column}")).collect();
-    let wanted = format!("SELECT t.* FROM {{s}}.{table} t JOIN ({}) k ON {}", keys_sql.replace(&bench.source, "{s}"), on.join(" AND "));
+    let wanted = format!(
+        "SELECT t.* FROM {{s}}.{table} t JOIN ({}) k ON {}",
+        keys_sql.replace(&bench.source, "{s}"),
+        on.join(" AND ")
+    );
     let (schema, wanted) = bench.reference.ask(&bench.statement(&wanted)).await?;
     let given = (scan.schema().as_arrow(), batches.as_slice());
     crate::compare::same("", given, (schema.as_ref(), wanted.as_slice()), Default::default())?;

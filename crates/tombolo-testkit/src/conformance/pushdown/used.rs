@@ -62,7 +62,11 @@ async fn used(bench: &Bench, operator: Operator) -> Outcome {
     }
     reasons.dedup();
     let reasons = reasons.join("; ");
-    if declared { Outcome::Failed(format!("it is declared, and never done: {reasons}")) } else { Outcome::Declined(reasons) }
+    if declared {
+        Outcome::Failed(format!("it is declared, and never done: {reasons}"))
+    } else {
+        Outcome::Declined(reasons)
+    }
 }
 
 async fn projection(bench: &Bench) -> Result<(), String> {
