@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use tombolo_connector::Registry;
 
+/// The target of tracing events that say what an embedded source was really made to do: the statement as the source has
+/// compiled it, the bytes that were read of a file. Each has the fields `source`, `event` (`begin`, `read` or `end`) and
+/// `text`. A server keeps a log of its own; here there is nobody else who could tell.
+pub const REMOTE_LOG: &str = "tombolo::remote";
+
 pub mod files;
 pub mod memory;
 pub mod sql;

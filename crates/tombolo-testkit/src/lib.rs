@@ -14,9 +14,11 @@
 )]
 
 pub mod compare;
+pub mod conformance;
 pub mod differential;
 pub mod fixtures;
 pub mod generate;
+pub mod harness;
 mod lab;
 pub mod outline;
 pub mod proxy;

@@ -25,6 +25,8 @@ const FOOTER_CACHE_BYTES: usize = 32 << 20;
 /// The store of one source.
 #[derive(Clone)]
 pub(super) struct FileStore {
+    /// The source's name in the config.
+    pub(super) source: Arc<str>,
     pub(super) store: Arc<dyn ObjectStore>,
     /// Under which the store is registered for DataFusion's readers. It is the source's own, since two sources may reach
     /// buckets of one name at different endpoints.
@@ -63,7 +65,7 @@ impl FileStore {
         let url = ObjectStoreUrl::parse(format!("tombolo-files://{:016x}", hasher.finish()))
             .map_err(|error| Error::internal("the store's own address is not a URL").with_cause(error))?;
         let footers = DefaultCache::new(FOOTER_CACHE_BYTES).with_name("tombolo files");
-        Ok(Self { store, url, footers: Arc::new(footers), display })
+        Ok(Self { source: config.source.as_str().into(), store, url, footers: Arc::new(footers), display })
     }
 
     /// Makes the store known to DataFusion's readers of one query.

@@ -179,7 +179,7 @@ async fn plan_files(
     }
     let local = matches!(connector.config.location, Location::Local(_));
     let metas = chosen.iter().map(|(file, _)| &file.meta);
-    let pinned = PinnedStore::new(Arc::clone(&connector.store.store), metas, local);
+    let pinned = PinnedStore::new(&connector.config.source, Arc::clone(&connector.store.store), metas, local);
     let mut exact = None;
     let mut files = Vec::with_capacity(chosen.len());
     if table.format == Format::Parquet {

@@ -99,6 +99,11 @@ impl Client {
         unchanged.insert(table.to_owned(), (described.to_owned(), mark.to_owned()));
     }
 
+    /// The source's name in the config.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -23,6 +23,7 @@ use super::catalog::{in_snapshot, still_holds};
 use super::client::{Client, Lease, Stop};
 use super::native::{SCALED, SqliteDialect};
 use super::types::{describe, parse_date, parse_decimal, parse_timestamp};
+use crate::REMOTE_LOG;
 use crate::sql::{self, Form, Printed};
 
 /// Batches that may wait for the engine to take them.
@@ -168,8 +169,9 @@ impl Work {
             let origin = self.printed.origins.get(at).cloned().flatten();
             readers.push(ColumnReader::try_new(field, form, origin, self.batch_size)?);
         }
-        tracing::debug!(sql = %self.printed.text, "SQLite sub-query");
         let mut statement = lease.prepare(&self.printed.text).map_err(|error| lease.error(error))?;
+        // What SQLite itself holds to be the statement, not what was meant to be given to it.
+        let _logged = Logged::begin(lease.client().name(), || statement.expanded_sql());
         let mut rows = statement.query([]).map_err(|error| lease.error(error))?;
         let mut waiting = 0;
         while let Some(row) = rows.next().map_err(|error| lease.error(error))? {
@@ -202,6 +204,27 @@ impl Work {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|error| {
             Error::internal("the rows of SQLite do not fit their schema").with_detail(error.to_string())
         })
+    }
+}
+
+/// Tells the remote log of a statement: when it begins, and when SQLite has done with it.
+struct Logged<'a> {
+    source: &'a str,
+}
+
+impl<'a> Logged<'a> {
+    fn begin(source: &'a str, sql: impl FnOnce() -> Option<String>) -> Self {
+        if tracing::enabled!(target: REMOTE_LOG, tracing::Level::DEBUG) {
+            let sql = sql().unwrap_or_default();
+            tracing::debug!(target: REMOTE_LOG, source, event = "begin", text = sql);
+        }
+        Self { source }
+    }
+}
+
+impl Drop for Logged<'_> {
+    fn drop(&mut self) {
+        tracing::debug!(target: REMOTE_LOG, source = self.source, event = "end", text = "");
     }
 }
 

@@ -13,7 +13,7 @@ pub struct SqliteFile {
 }
 
 impl SqliteFile {
-    pub(super) fn create(path: PathBuf) -> Self {
+    pub(crate) fn create(path: PathBuf) -> Self {
         let connection = Connection::open(&path).unwrap();
         connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
         // Orphans are what many tests are about.
@@ -45,7 +45,8 @@ impl SqliteFile {
         let schema = batches.first().expect("a table takes its columns from its first batch").schema();
         let mut parts: Vec<String> = schema.fields().iter().map(|field| declaration(field)).collect();
         if !primary_key.is_empty() {
-            parts.push(format!("PRIMARY KEY ({})", primary_key.join(", ")));
+            let key: Vec<String> = primary_key.iter().map(|column| quoted(column)).collect();
+            parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
         }
         self.execute(&format!("CREATE TABLE {} ({})", quoted(name), parts.join(", ")));
         // The file is no use to anybody when loading it fails.

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod conformance;
 mod datafusion_slt;
 mod drift;
 mod faults;

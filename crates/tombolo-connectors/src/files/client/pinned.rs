@@ -15,12 +15,15 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, coalesce_ranges,
 };
 
+use crate::REMOTE_LOG;
+
 /// Reads each file only as long as it is the version that a scan was planned for.
 ///
 /// A Parquet file is read in many requests by the offsets of its footer; were it replaced between two of them, the rows
 /// could be wrong without any error. Every request therefore names the version (its entity tag). It writes nothing.
 #[derive(Debug)]
 pub(in crate::files) struct PinnedStore {
+    source: String,
     inner: Arc<dyn ObjectStore>,
     versions: HashMap<Path, String>,
     local: bool,
@@ -28,12 +31,13 @@ pub(in crate::files) struct PinnedStore {
 
 impl PinnedStore {
     pub(in crate::files) fn new<'a>(
+        source: &str,
         inner: Arc<dyn ObjectStore>,
         files: impl IntoIterator<Item = &'a ObjectMeta>,
         local: bool,
     ) -> Self {
         let versions = files.into_iter().filter_map(|meta| Some((meta.location.clone(), meta.e_tag.clone()?)));
-        Self { inner, versions: versions.collect(), local }
+        Self { source: source.to_owned(), inner, versions: versions.collect(), local }
     }
 
     fn pinned(&self, location: &Path, options: GetOptions) -> GetOptions {
@@ -54,7 +58,9 @@ fn read_only() -> object_store::Error {
 #[async_trait]
 impl ObjectStore for PinnedStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(location, self.pinned(location, options)).await
+        let found = self.inner.get_opts(location, self.pinned(location, options)).await?;
+        log_read(&self.source, location, &found.range);
+        Ok(found)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -65,6 +71,7 @@ impl ObjectStore for PinnedStore {
         // On disk the ranges are read at once from one open file. That it was the planned one is looked at afterwards: a
         // file that is replaced later cannot have changed what was read.
         let read = self.inner.get_ranges(location, ranges).await;
+        ranges.iter().for_each(|range| log_read(&self.source, location, range));
         self.inner.get_opts(location, self.pinned(location, GetOptions::new().with_head(true))).await?;
         read
     }
@@ -94,13 +101,20 @@ impl ObjectStore for PinnedStore {
     }
 }
 
+/// Tells the remote log which bytes of a file were read.
+fn log_read(source: &str, path: &Path, range: &Range<u64>) {
+    tracing::debug!(target: REMOTE_LOG, source, event = "read", text = format!("{path} {}..{}", range.start, range.end));
+}
+
 /// The bytes of one planned file from its start to its end.
 pub(in crate::files) async fn stream_file(
+    source: &str,
     store: &Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
 ) -> Result<BoxStream<'static, Result<Bytes>>> {
     let options = GetOptions { if_match: meta.e_tag.clone(), ..GetOptions::default() };
     let found = store.get_opts(&meta.location, options).await?;
+    log_read(source, &meta.location, &found.range);
     let object_store::GetResultPayload::File(file, path) = found.payload else { return Ok(found.into_stream()) };
     // The store's own stream reads 8 KB at a time, each on another thread.
     let chunks = stream::try_unfold(file, move |mut file| {

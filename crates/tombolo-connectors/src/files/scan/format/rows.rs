@@ -100,7 +100,7 @@ impl TextRows {
 /// Opens a file and decompresses it.
 pub(in crate::files) async fn open_bytes(store: &FileStore, file: &DataFile) -> Result<ByteStream> {
     let path = file.meta.location.clone();
-    let raw = stream_file(&store.store, &file.meta).await.map_err(|error| store.failed(&path, error))?;
+    let raw = stream_file(&store.source, &store.store, &file.meta).await.map_err(|error| store.failed(&path, error))?;
     let plain = file.compression.convert_stream(raw.map_err(DataFusionError::from).boxed());
     let shown = store.show(&path);
     let compressed = file.compression.is_compressed();

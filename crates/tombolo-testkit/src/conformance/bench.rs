@@ -1,0 +1,177 @@
+//! One loaded source, the engines over it, and the answers that it must give.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use tempfile::TempDir;
+use tombolo_connector::{Capabilities, Connector, Options, Registry, TableDescription, TableRef};
+use tombolo_engine::{Engine, EngineConfig, Settings, SourceConfig};
+
+use crate::fixtures::{self, Fixture};
+use crate::harness::{Expected, Harness, RemoteLog, Site};
+use crate::{Reference, ask};
+
+/// What a trial works with.
+#[derive(Debug)]
+pub struct Bench {
+    /// The kind of source under test.
+    pub harness: Arc<dyn Harness>,
+    /// The loaded source.
+    pub site: Box<dyn Site>,
+    /// Its name in the config; no other source of this process has it.
+    pub source: String,
+    /// An engine that pushes work into it.
+    pub engine: Engine,
+    /// An engine that reads it table by table.
+    pub unpushed: Engine,
+    /// Plain DataFusion over what must come back of the same tables.
+    pub reference: BenchReference,
+    /// The fixtures that are loaded, as they must come back.
+    pub expected: Vec<Expected>,
+    /// What the connector declares.
+    pub capabilities: Capabilities,
+    /// The folder for the engines' temporary files.
+    temp: TempDir,
+}
+
+/// The reference engine, which says nothing of itself.
+pub struct BenchReference(Reference);
+
+impl std::fmt::Debug for BenchReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BenchReference")
+    }
+}
+
+impl BenchReference {
+    /// Asks a query.
+    ///
+    /// # Errors
+    /// What DataFusion says.
+    pub async fn ask(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+        self.0.ask(sql).await.map_err(|error| error.strip_backtrace())
+    }
+}
+
+static BENCHES: AtomicUsize = AtomicUsize::new(1);
+
+/// A name for a source that no other has, so that its log is its own.
+pub(super) fn fresh_name() -> String {
+    format!("src{}", BENCHES.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Bench {
+    /// Loads all fixtures that the source can hold.
+    ///
+    /// # Errors
+    /// Why the source is not there.
+    pub async fn try_new(harness: Arc<dyn Harness>) -> Result<Self, String> {
+        let all: Vec<&Fixture> = fixtures::all().iter().collect();
+        Self::with_fixtures(harness, &all).await
+    }
+
+    /// Loads these fixtures, as far as the source can hold them.
+    ///
+    /// # Errors
+    /// Why the source is not there.
+    pub async fn with_fixtures(harness: Arc<dyn Harness>, fixtures: &[&Fixture]) -> Result<Self, String> {
+        let held: Vec<&Fixture> =
+            fixtures.iter().copied().filter(|fixture| harness.refuses_table(fixture).is_none()).collect();
+        let source = fresh_name();
+        let expected: Vec<Expected> = held.iter().map(|fixture| harness.expected(fixture)).collect();
+        let site = harness.open(&source, &held).await?;
+        let reference = Reference::new();
+        for table in &expected {
+            reference.memory(&source, table.name, vec![table.batch.clone()]);
+        }
+        let temp = TempDir::new().unwrap();
+        let settings = |pushdown| Settings {
+            parallel: 2,
+            pushdown,
+            temp_dir: Some(temp.path().join("engine")),
+            ..Settings::default()
+        };
+        let config = source_config(&source, harness.connector(), site.options());
+        let engine = engine(site.registry(), config.clone(), settings(true));
+        let unpushed = engine_of(&site.registry(), config, settings(false));
+        let connector = engine.source(&source).unwrap().connector().await;
+        let capabilities = connector.map_err(|error| error.to_string())?.capabilities().clone();
+        let reference = BenchReference(reference);
+        Ok(Self { harness, site, source, engine, unpushed, reference, expected, capabilities, temp })
+    }
+
+    /// A statement with the source's name in place of `{s}`.
+    pub fn statement(&self, template: &str) -> String {
+        template.replace("{s}", &self.source)
+    }
+
+    /// A text without the source's name, which is another in each run.
+    pub fn without_name(&self, text: &str) -> String {
+        text.replace(&self.source, "s")
+    }
+
+    /// Whether the tables that a template names are all loaded.
+    pub fn has_tables_of(&self, template: &str) -> bool {
+        template.split("{s}.").skip(1).all(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            rest.starts_with('"') || self.table(&rest[..end]).is_some()
+        })
+    }
+
+    /// What must come back of a table, if it is loaded.
+    pub fn table(&self, name: &str) -> Option<&Expected> {
+        self.expected.iter().find(|table| table.name == name)
+    }
+
+    /// The connector, with the engine's layers around it.
+    pub async fn connector(&self) -> Arc<dyn Connector> {
+        Arc::clone(self.engine.source(&self.source).unwrap().connector().await.unwrap())
+    }
+
+    /// The source's own description of a table.
+    ///
+    /// # Errors
+    /// What the connector says.
+    pub async fn described(&self, table: &str) -> tombolo_connector::Result<TableDescription> {
+        self.connector().await.describe_table(&TableRef::new(self.site.schema(), table)).await
+    }
+
+    /// Begins to listen to the source.
+    pub fn log(&self) -> RemoteLog {
+        RemoteLog::listen(&self.source)
+    }
+
+    /// An engine over the source with other settings.
+    pub fn engine_with(&self, change: impl FnOnce(Settings) -> Settings) -> Engine {
+        let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
+        let config = source_config(&self.source, self.harness.connector(), self.site.options());
+        engine_of(&self.site.registry(), config, change(settings))
+    }
+
+    /// The rows of a statement, in batches.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn rows(&self, template: &str) -> tombolo_connector::Result<crate::Answer> {
+        ask(&self.engine, &self.statement(template)).await
+    }
+}
+
+fn source_config(name: &str, kind: &str, options: Options) -> SourceConfig {
+    SourceConfig { name: name.to_owned(), kind: kind.to_owned(), options, timeout: None, max_concurrency: None }
+}
+
+fn engine(registry: Registry, config: SourceConfig, settings: Settings) -> Engine {
+    Engine::try_new(EngineConfig { registry, sources: vec![config], settings, state_dir: None }).unwrap()
+}
+
+fn engine_of(registry: &Registry, config: SourceConfig, settings: Settings) -> Engine {
+    engine(registry.clone(), config, settings)
+}
+
+/// An engine over one broken source, called `broken`.
+pub(super) fn engine_over(registry: &Registry, kind: &str, options: Options) -> Engine {
+    engine_of(registry, source_config("broken", kind, options), Settings::default())
+}
