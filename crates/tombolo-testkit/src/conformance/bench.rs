@@ -94,8 +94,8 @@ impl Bench {
             ..Settings::default()
         };
         let config = source_config(&source, harness.connector(), site.options());
-        let engine = engine(site.registry(), config.clone(), settings(true));
-        let unpushed = engine_of(&site.registry(), config, settings(false));
+        let engine = engine(site.registry(), config.clone(), settings(tombolo_engine::PushdownRules::ALL));
+        let unpushed = engine_of(&site.registry(), config, settings(tombolo_engine::PushdownRules::NONE));
         let connector = engine.source(&source).unwrap().connector().await;
         let capabilities = connector.map_err(|error| error.to_string())?.capabilities().clone();
         let reference = BenchReference(reference);

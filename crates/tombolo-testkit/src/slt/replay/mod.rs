@@ -89,7 +89,8 @@ pub enum Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(150).collect::<String>();
+        let one_line =
+            |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(150).collect::<String>();
         match self {
             Self::Refused(error) => write!(f, "refused: {}", one_line(error)),
             Self::Answered => f.write_str("answered where the file wants an error"),
@@ -98,7 +99,9 @@ impl fmt::Display for Difference {
             Self::Rows(_) => f.write_str("other rows"),
             Self::Order => f.write_str("the same rows in another order"),
             Self::Missing(reason) => write!(f, "no data: {reason}"),
-            Self::Types(what) => write!(f, "from the source's column types, the same with nothing pushed: {}", one_line(what)),
+            Self::Types(what) => {
+                write!(f, "from the source's column types, the same with nothing pushed: {}", one_line(what))
+            }
             Self::Pushed(what) => write!(f, "WRONG, other than with nothing pushed: {}", one_line(what)),
         }
     }
@@ -166,7 +169,11 @@ pub async fn replay(roots: &Roots, file: &str, placements: &[Placement]) -> Resu
                         let unpushed = judge(runner.run_async(record.clone()).await, &record);
                         let what = difference.to_string();
                         let as_unpushed = unpushed == verdict;
-                        verdict = Verdict::Failed(if as_unpushed { Difference::Types(what) } else { Difference::Pushed(what) });
+                        verdict = Verdict::Failed(if as_unpushed {
+                            Difference::Types(what)
+                        } else {
+                            Difference::Pushed(what)
+                        });
                     }
                     verdicts.push(verdict);
                 }
@@ -198,7 +205,9 @@ fn is_query(sql: &str) -> bool {
     match parsed(sql) {
         Some(DfStatement::Explain(_)) => true,
         // `SELECT … INTO` makes a table.
-        Some(DfStatement::Statement(statement)) => matches!(*statement, Statement::Query(_)) && !makes_table(&statement),
+        Some(DfStatement::Statement(statement)) => {
+            matches!(*statement, Statement::Query(_)) && !makes_table(&statement)
+        }
         _ => false,
     }
 }
@@ -251,7 +260,9 @@ fn judge(outcome: Outcome, record: &Record<Kind>) -> Verdict {
         TestErrorKind::ErrorMismatch { err, .. } | TestErrorKind::Fail { err, .. } => {
             let code = err.downcast_ref::<Failure>().and_then(Failure::code);
             match code {
-                None | Some(ErrorCode::Internal | ErrorCode::Timeout) if wants_error => Difference::Internal(err.to_string()),
+                None | Some(ErrorCode::Internal | ErrorCode::Timeout) if wants_error => {
+                    Difference::Internal(err.to_string())
+                }
                 _ if wants_error => return Verdict::Passed,
                 _ => Difference::Refused(err.to_string()),
             }
