@@ -225,7 +225,7 @@ impl Engine {
         let mut running = RunningQuery::start(prepared, replan)?;
         while running.next_batch().await?.is_some() {}
         let receipt = running.receipt();
-        let root = check::steps(&running.plan(), true);
+        let root = running.steps();
         let notices = receipt.notices.clone();
         let elapsed_ms = Some(receipt.elapsed_ms);
         Ok((Explanation { root, elapsed_ms, notices, ..explanation }, Some(receipt)))

@@ -7,18 +7,19 @@ use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use tombolo_connector::{Error, ErrorCode, Result};
 
-use crate::check::{self, ColumnReceipt, LimitReceipt, Receipt, SubQueryOutcome};
+use crate::check::{self, ColumnReceipt, LimitReceipt, PlanStep, Receipt, SubQueryOutcome};
 use crate::error::from_datafusion;
 use crate::execute::{CaughtPanics, PeakPool, SourceScanExec};
 use crate::fuse::CountedJoin;
 
 /// A query that can run: its physical plan, and everything that its receipt is made from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     pub(crate) id: String,
     pub(crate) statement: String,
@@ -51,10 +52,19 @@ pub(crate) type Replan = Box<dyn FnOnce() -> BoxFuture<'static, Result<Prepared>
 #[derive(Debug)]
 struct Shared {
     prepared: RwLock<Arc<Prepared>>,
+    over: RwLock<Option<Over>>,
     rows: AtomicU64,
     limit_reached: AtomicBool,
     complete: AtomicBool,
     elapsed_us: AtomicU64,
+}
+
+/// What is told of a plan that has run. The plan itself is let go with its last row: a hash join keeps its table, and the memory
+/// that it reserved, for as long as the plan lives, and whoever shows a receipt may keep it for long.
+#[derive(Debug)]
+struct Over {
+    steps: PlanStep,
+    spilled_bytes: u64,
 }
 
 /// A query that is being read. Dropping it cancels the query and the work behind it in the sources.
@@ -102,6 +112,7 @@ impl RunningQuery {
         let schema = Arc::clone(&prepared.schema);
         let shared = Arc::new(Shared {
             prepared: RwLock::new(Arc::new(prepared)),
+            over: RwLock::new(None),
             rows: AtomicU64::new(0),
             limit_reached: AtomicBool::new(false),
             complete: AtomicBool::new(false),
@@ -190,6 +201,7 @@ impl RunningQuery {
         let prepared = planned.map_err(|_| error)?;
         self.stream = Some(prepared.execute()?);
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
+        *self.shared.over.write().unwrap_or_else(PoisonError::into_inner) = None;
         *self.shared.prepared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(prepared);
         Ok(())
     }
@@ -216,6 +228,7 @@ impl RunningQuery {
         self.stream = None;
         let elapsed = self.shared.prepared().started.instant.elapsed().as_micros();
         self.shared.elapsed_us.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.shared.let_go();
     }
 
     /// The receipt as of now. It is final when `next_batch` has said `None` or failed.
@@ -233,8 +246,13 @@ impl RunningQuery {
         QueryMonitor(Arc::clone(&self.shared))
     }
 
-    pub(crate) fn plan(&self) -> Arc<dyn ExecutionPlan> {
-        Arc::clone(&self.shared.prepared().plan)
+    /// The steps of the plan with what they have done.
+    pub(crate) fn steps(&self) -> PlanStep {
+        let over = self.shared.over.read().unwrap_or_else(PoisonError::into_inner);
+        match &*over {
+            Some(over) => over.steps.clone(),
+            None => check::steps(&self.shared.prepared().plan, true),
+        }
     }
 }
 
@@ -263,6 +281,22 @@ impl Prepared {
 impl Shared {
     fn prepared(&self) -> Arc<Prepared> {
         Arc::clone(&self.prepared.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes down what is told of the plan, and lets it go.
+    fn let_go(&self) {
+        let prepared = self.prepared();
+        let over =
+            Over { steps: check::steps(&prepared.plan, true), spilled_bytes: check::spilled_bytes(&prepared.plan) };
+        let plan = Arc::new(EmptyExec::new(prepared.plan.schema()));
+        *self.over.write().unwrap_or_else(PoisonError::into_inner) = Some(over);
+        *self.prepared.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Prepared { plan, ..prepared.as_ref().clone() });
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        let over = self.over.read().unwrap_or_else(PoisonError::into_inner);
+        over.as_ref().map_or_else(|| check::spilled_bytes(&self.prepared().plan), |over| over.spilled_bytes)
     }
 
     fn timed_out(&self) -> Error {
@@ -306,7 +340,7 @@ impl Shared {
             columns: prepared.columns.clone(),
             joins: prepared.joins.iter().map(|join| check::join(join)).collect(),
             peak_memory_bytes: Some(prepared.pool.peak() as u64),
-            spilled_bytes: check::spilled_bytes(&prepared.plan),
+            spilled_bytes: self.spilled_bytes(),
             notices: prepared.notices.clone(),
         }
     }
