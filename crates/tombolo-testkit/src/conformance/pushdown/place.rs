@@ -9,7 +9,7 @@ use super::super::Bench;
 
 /// An operator that a source may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operator {
+pub(crate) enum Operator {
     /// Keeps the rows for which something is true.
     Filter,
     /// Computes columns.
