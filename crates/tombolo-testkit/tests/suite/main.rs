@@ -8,6 +8,7 @@ mod conformance;
 mod drift;
 mod fixtures;
 mod islands;
+mod liars;
 mod memory;
 mod outage;
 mod pushdown;

@@ -69,7 +69,7 @@ async fn read(bench: &Bench, scan: &Scan, at: &[usize], table: &str, columns: &[
     let keys_sql = bench.statement(&format!("SELECT DISTINCT {list} FROM {{s}}.{table} ORDER BY {list} LIMIT 5"));
     let (_, keys) = bench.reference.ask(&keys_sql).await?;
     let keys = arrow::compute::concat_batches(&keys[0].schema(), &keys).unwrap();
-    let fields: Vec<_> = at.iter().map(|at| scan.schema().field(*at).clone().with_nullable(true)).collect();
+    let fields: Vec<_> = at.iter().map(|at| scan.schema().field(*at).as_ref().clone().with_nullable(true)).collect();
     let arrays: Vec<ArrayRef> = fields
         .iter()
         .zip(keys.columns())
