@@ -354,6 +354,8 @@ liars! {
     a_filter_that_is_dropped: FilterDropped is found out by [
         "pushdown/filter/differs from: *", "pushdown/filter/is less or more than: *",
         "pushdown/filter/a part that stays beside one that goes", "pushdown/filter/folders",
+        "pushdown/filter/lists with null", "pushdown/filter/negation of comparisons",
+        "pushdown/filter/odd columns", "pushdown/filter/true, false and unknown",
     ];
     nulls_at_the_other_end: NullsAtTheOtherEnd is found out by [
         "pushdown/sort/*", "pushdown/limit/after a sort", "pushdown/limit/of groups",
