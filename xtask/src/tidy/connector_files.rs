@@ -13,7 +13,7 @@ const SHARED: &str = "sql";
 pub(crate) const REQUIRED: &[&str] =
     &["mod.rs", "config.rs", "capability.rs", "client.rs", "catalog.rs", "types.rs", "native.rs", "scan.rs", "docs.md"];
 
-const OPTIONAL: &[&str] = &["search.rs", "watch.rs", "write.rs", "harness.rs", "tests.rs"];
+const OPTIONAL: &[&str] = &["search.rs", "watch.rs", "write.rs", "tests.rs"];
 
 /// Written by insta.
 const SNAPSHOTS: &str = "snapshots";

@@ -17,6 +17,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use tombolo_connector::{Error, ErrorCode, Result};
 
+use self::pinned::PinnedStore;
 use super::config::{FilesConfig, Location, S3Config, is_glob};
 
 /// Footers of Parquet files that are kept between queries.
@@ -70,7 +71,9 @@ impl FileStore {
 
     /// Makes the store known to DataFusion's readers of one query.
     pub(super) fn register(&self, runtime: &RuntimeEnv) {
-        runtime.register_object_store(self.url.as_ref(), Arc::clone(&self.store));
+        // Without versions, so that it only tells what is read.
+        let store = PinnedStore::new(&self.source, Arc::clone(&self.store), [], false);
+        runtime.register_object_store(self.url.as_ref(), Arc::new(store));
     }
 
     /// A path as the user knows it.

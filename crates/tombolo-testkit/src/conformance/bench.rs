@@ -112,11 +112,15 @@ impl Bench {
         text.replace(&self.source, "s")
     }
 
-    /// Whether the tables that a template names are all loaded.
-    pub fn has_tables_of(&self, template: &str) -> bool {
-        template.split("{s}.").skip(1).all(|rest| {
-            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            rest.starts_with('"') || self.table(&rest[..end]).is_some()
+    /// Whether the tables that a template names are all loaded, and the columns of them that it names.
+    pub fn holds_all_of(&self, template: &str) -> bool {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        template.split("{s}.").skip(1).filter(|rest| !rest.starts_with('"')).all(|rest| {
+            let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+            let Some(table) = self.table(&rest[..end]) else { return false };
+            let before_tables = template.split("{s}.").map(|part| part.trim_start_matches(is_word));
+            let words: Vec<&str> = before_tables.flat_map(|part| part.split(|c: char| !is_word(c))).collect();
+            table.not_held.iter().all(|(column, _)| !words.contains(&column.as_str()))
         })
     }
 

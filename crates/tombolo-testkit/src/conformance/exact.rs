@@ -1,7 +1,9 @@
 //! Whether values came back exactly.
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, Schema};
 
 /// A type without what does not count: text and bytes in any of Arrow's layouts, dictionaries as their values.
@@ -22,12 +24,7 @@ pub(super) fn plain(data_type: &DataType) -> DataType {
 }
 
 /// Compares rows bit by bit after both are sorted by their key: NaN is NaN, and a negative zero is not zero.
-pub(super) fn same(
-    schema: &Schema,
-    batches: &[RecordBatch],
-    wanted: &RecordBatch,
-    key: Option<&str>,
-) -> Result<(), String> {
+pub(super) fn same(schema: &Schema, batches: &[RecordBatch], wanted: &RecordBatch, key: &[&str]) -> Result<(), String> {
     let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     if names(schema) != names(&wanted.schema()) {
         return Err(format!("the columns are {:?} in place of {:?}", names(schema), names(&wanted.schema())));
@@ -62,13 +59,15 @@ fn laid_out(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> 
     cast(array, data_type).map_err(|error| error.to_string())
 }
 
-fn ordered(batch: &RecordBatch, key: Option<&str>) -> Result<RecordBatch, String> {
-    let order: Option<UInt32Array> = key
-        .and_then(|key| batch.column_by_name(key))
-        .map(|key| arrow::compute::sort_to_indices(key, None, None))
-        .transpose()
-        .map_err(|error| error.to_string())?;
-    let Some(order) = order else { return Ok(batch.clone()) };
+fn ordered(batch: &RecordBatch, key: &[&str]) -> Result<RecordBatch, String> {
+    // Without a key, rows are told apart by all that is in them.
+    let keys: Vec<&ArrayRef> = match key {
+        [] => batch.columns().iter().collect(),
+        key => key.iter().filter_map(|key| batch.column_by_name(key)).collect(),
+    };
+    let keys: Vec<SortColumn> =
+        keys.into_iter().map(|values| SortColumn { values: Arc::clone(values), options: None }).collect();
+    let order = lexsort_to_indices(&keys, None).map_err(|error| error.to_string())?;
     let columns = batch.columns().iter().map(|column| take(column, &order, None)).collect::<Result<Vec<_>, _>>();
     RecordBatch::try_new(batch.schema(), columns.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
 }

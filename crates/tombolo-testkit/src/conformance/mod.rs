@@ -118,11 +118,16 @@ impl Trial {
                 Run::Statements(statements) => statements.run(bench).await,
             }
         };
-        match tokio::time::timeout(MAX_TRIAL, trial).await {
-            Ok(Outcome::Failed(reason)) => Outcome::Failed(bench.without_name(&reason)),
-            Ok(Outcome::Declined(reason)) => Outcome::Declined(bench.without_name(&reason)),
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Failed(format!("it took longer than {MAX_TRIAL:?}")),
+        let exception = bench.harness.exceptions().iter().find(|(name, _)| *name == self.name);
+        let outcome = tokio::time::timeout(MAX_TRIAL, trial)
+            .await
+            .unwrap_or_else(|_| Outcome::Failed(format!("it took longer than {MAX_TRIAL:?}")));
+        match (outcome, exception) {
+            (Outcome::Failed(_), Some((_, reason))) => Outcome::Declined((*reason).to_owned()),
+            (_, Some(_)) => Outcome::Failed("it is so now: the exception can go".to_owned()),
+            (Outcome::Failed(reason), None) => Outcome::Failed(bench.without_name(&reason)),
+            (Outcome::Declined(reason), None) => Outcome::Declined(bench.without_name(&reason)),
+            (outcome, None) => outcome,
         }
     }
 }

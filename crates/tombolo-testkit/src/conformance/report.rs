@@ -115,19 +115,50 @@ impl Report {
     }
 
     fn write_work(&self, text: &mut String) {
-        text.push_str("### Trials\n\n| trial | outcome |\n|---|---|\n");
+        text.push_str("### Trials\n\n");
+        let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut reasons: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
         for (trial, outcome) in &self.outcomes {
-            let outcome = match outcome {
-                Outcome::Passed(None) => "passed".to_owned(),
-                Outcome::Passed(Some(Place::There)) => "in the source".to_owned(),
-                Outcome::Passed(Some(place)) => place.to_string(),
-                Outcome::Declined(reason) => format!("declined: {reason}"),
-                Outcome::Failed(reason) => format!("**failed**: {reason}"),
+            let (label, reason) = match outcome {
+                Outcome::Passed(None) => ("Found to be so", None),
+                Outcome::Passed(Some(Place::There)) => ("In the source", None),
+                Outcome::Passed(Some(Place::Again)) => ("In the source to read less, and again here", None),
+                Outcome::Passed(Some(Place::Partly(reason))) => ("In part", Some(reason)),
+                Outcome::Passed(Some(Place::Here(reason))) | Outcome::Declined(reason) => ("Declined", Some(reason)),
+                Outcome::Failed(reason) => ("**Failed**", Some(reason)),
             };
-            let _ = writeln!(text, "| {} | {} |", cell(&trial.name), cell(&outcome));
+            match reason {
+                None => places.entry(label).or_default().push(&trial.name),
+                Some(reason) => reasons.entry((label, reason.clone())).or_default().push(&trial.name),
+            }
+        }
+        for (label, trials) in places {
+            let _ = writeln!(text, "{label}: {}.\n", by_folder(&trials));
+        }
+        if !reasons.is_empty() {
+            text.push_str("| | reason | trials |\n|---|---|---|\n");
+        }
+        for ((label, reason), trials) in reasons {
+            let _ = writeln!(text, "| {label} | {} | {} |", cell(&reason), cell(&by_folder(&trials)));
         }
         text.push('\n');
     }
+}
+
+/// Names of trials, those of one kind beside each other: `pushdown/join (left, right)`.
+fn by_folder(trials: &[&str]) -> String {
+    let mut folders: Vec<(&str, Vec<String>)> = Vec::new();
+    for name in trials {
+        let (folder, rest) = name.rsplit_once('/').unwrap_or(("", name));
+        let rest = rest.replace('`', "'");
+        match folders.iter_mut().find(|(known, _)| *known == folder) {
+            Some((_, list)) => list.push(rest),
+            None => folders.push((folder, vec![rest])),
+        }
+    }
+    let folders: Vec<String> =
+        folders.into_iter().map(|(folder, list)| format!("{folder} ({})", list.join(", "))).collect();
+    folders.join("; ")
 }
 
 fn cell(text: &str) -> String {

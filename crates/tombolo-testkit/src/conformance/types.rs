@@ -40,8 +40,7 @@ async fn table_comes_back(bench: &Bench, table: &str) -> Outcome {
             Ok(answer) => answer,
             Err(error) => return Outcome::Failed(format!("{}: {error}: {:?}", error.code().name(), error.detail())),
         };
-        let key = expected.primary_key.first().copied().filter(|_| expected.primary_key.len() == 1);
-        if let Err(difference) = exact::same(&answer.schema, &answer.batches, &expected.batch, key) {
+        if let Err(difference) = exact::same(&answer.schema, &answer.batches, &expected.batch, expected.primary_key) {
             return Outcome::Failed(difference);
         }
     }

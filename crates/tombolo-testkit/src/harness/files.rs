@@ -92,6 +92,16 @@ impl Harness for FilesHarness {
         names
     }
 
+    fn exceptions(&self) -> &'static [(&'static str, &'static str)] {
+        match self.0 {
+            FileFormat::Arrow => &[(
+                "catalog/row counts are true",
+                "the files source declares counts for other formats; those of Arrow files are not read",
+            )],
+            _ => &[],
+        }
+    }
+
     async fn open(&self, _source: &str, fixtures: &[&Fixture]) -> Result<Box<dyn Site>, String> {
         let folder = TempDir::new().unwrap();
         let mut site = FilesSite { format: self.0, folder, types: Vec::new(), files: Vec::new() };
@@ -133,11 +143,11 @@ impl Harness for FilesHarness {
             FileFormat::Csv => {
                 let lines = String::from_utf8(bytes).unwrap();
                 std::fs::write(&file, format!("{lines}1,too,few\n")).unwrap();
-                outages.push(outage("a row of too few fields", &damaged, ErrorCode::CorruptData, false));
+                outages.push(outage("a row of too few fields", &damaged, ErrorCode::InvalidValue, false));
             }
             FileFormat::JsonLines => {
                 std::fs::write(&file, &bytes[..bytes.len() - 20]).unwrap();
-                outages.push(outage("cut off", &damaged, ErrorCode::CorruptData, false));
+                outages.push(outage("cut off within a line", &damaged, ErrorCode::InvalidValue, false));
             }
         }
         let nothing = folder.join("nothing");
@@ -268,7 +278,9 @@ impl FileFormat {
             }
             Self::Csv => arrow::csv::Writer::new(file).write(batch).unwrap(),
             Self::JsonLines => {
-                let mut writer = arrow::json::LineDelimitedWriter::new(file);
+                // A column is there from its first row on, in the fixture's order.
+                let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+                let mut writer = builder.build::<_, arrow::json::writer::LineDelimited>(file);
                 writer.write(batch).unwrap();
                 writer.finish().unwrap();
             }

@@ -64,6 +64,12 @@ pub trait Harness: Debug + Send + Sync {
     /// What becomes of a column.
     fn carriage(&self, fixture: &Fixture, field: &Field, values: &ArrayRef) -> Carriage;
 
+    /// Trials that do not pass although the connector declares what they are about, since it declares it for other forms of
+    /// this kind of source; each with the reason. One that passes after all is a failure, so that none outlives its reason.
+    fn exceptions(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The order in which the source gives a table's columns, where it is not the fixture's.
     fn column_order(&self, _fixture: &Fixture, names: Vec<String>) -> Vec<String> {
         names

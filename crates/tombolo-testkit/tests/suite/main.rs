@@ -12,6 +12,7 @@ mod fixtures;
 mod fuzz;
 mod islands;
 mod leaks;
+mod liars;
 mod memory;
 mod network;
 mod outage;

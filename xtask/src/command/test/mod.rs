@@ -33,6 +33,8 @@ pub(crate) struct Args {
 /// Which tests to run, with which servers.
 pub(crate) struct Selection {
     pub(crate) filter: Option<String>,
+    /// Whether what passing tests print is shown too.
+    pub(crate) shows_output: bool,
     pub(crate) doc_tests: bool,
     /// Only the servers of this connector matter; `None` is every connector.
     pub(crate) connector: Option<String>,
@@ -40,7 +42,13 @@ pub(crate) struct Selection {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    run_selection(&Selection { filter: args.filter, doc_tests: true, connector: None, start_servers: !args.no_servers })
+    run_selection(&Selection {
+        filter: args.filter,
+        doc_tests: true,
+        connector: None,
+        start_servers: !args.no_servers,
+        shows_output: false,
+    })
 }
 
 /// Runs the selected tests and prints the closing lines.

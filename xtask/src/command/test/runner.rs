@@ -39,6 +39,9 @@ pub(crate) fn run(selection: &Selection, environment: &[(String, String)], inter
         command.args(["--color", "always"]);
     }
     command.args(&selection.filter).args(["--", "--color", if stdout().is_terminal() { "always" } else { "auto" }]);
+    if selection.shows_output {
+        command.arg("--show-output");
+    }
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     // In a group of its own, so that an interrupt ends cargo and the test programs below it together, when we say so.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);

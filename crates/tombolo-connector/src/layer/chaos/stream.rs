@@ -65,11 +65,7 @@ impl StreamWrapper for ScanChaos {
             waiting: VecDeque::new(),
             is_over: false,
         };
-        let stream =
-            stream::unfold(
-                rows,
-                |mut rows| async move { rows.next().await.map(|item| (item.map_err(Into::into), rows)) },
-            );
+        let stream = stream::unfold(rows, |mut rows| async move { rows.next().await.map(|item| (item, rows)) });
         Box::pin(RecordBatchStreamAdapter::new(schema, stream))
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn trials() -> Vec<Trial> {
             "floats",
             &["round(plain)", "floor(plain)", "ceil(plain)", "round(plain, 1)", "trunc(plain)"],
         ),
-        compute("powers and roots", "floats", &["sqrt(abs(plain))", "power(plain, 2)", "sign(plain)"]),
+        compute("powers and roots", "floats", &["sqrt(abs(plain))", "power(plain, 2)", "signum(plain)"]),
         compute(
             "parts of a date",
             "dates",

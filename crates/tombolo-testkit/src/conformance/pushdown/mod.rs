@@ -54,7 +54,7 @@ fn plain(name: &str, proves: &str, run: for<'a> fn(&'a Bench) -> BoxFuture<'a, O
 impl Statements {
     pub(super) async fn run(&self, bench: &Bench) -> Outcome {
         let (mut places, mut failures) = (Vec::new(), Vec::new());
-        for template in self.templates.iter().filter(|template| bench.has_tables_of(template)) {
+        for template in self.templates.iter().filter(|template| bench.holds_all_of(template)) {
             match self.one(bench, template).await {
                 Ok(place) => places.push(place),
                 Err(reason) => failures.push(format!("{reason}\n      in {template}")),

@@ -127,13 +127,21 @@ pub(in crate::conformance) async fn place_of(
     let (mut here, mut remote) = (Vec::new(), Vec::new());
     collect(&explanation.root, &mut here, &mut remote);
     let is_here = here.iter().any(|step| operator.is_step(step));
-    let is_there = remote.iter().any(|step| step.pushed.iter().any(|pushed| pushed == operator.pushed()));
+    // A limit right above a sort is part of it.
+    let is_done = |pushed: &String| pushed == operator.pushed() || (operator == Operator::Limit && pushed == "sort");
+    let is_there = remote.iter().any(|step| step.pushed.iter().any(is_done));
     let parts: Vec<&NotPushed> = remote.iter().flat_map(|step| &step.not_pushed).collect();
-    let of_operator = |part: &&&NotPushed| part.operator == operator.pushed();
+    let of_operator = |part: &&&NotPushed| {
+        part.operator == operator.pushed() || (operator == Operator::Limit && part.operator == "sort")
+    };
     let anything = remote.iter().any(|step| !step.pushed.is_empty());
     let place = match (is_here, is_there) {
         (false, true) => Place::There,
-        (false, false) => return Err(format!("the plan has no {} at all", operator.name())),
+        (false, false) if operator.is_declared(&bench.capabilities) => {
+            return Err(format!("the plan has no {} at all", operator.name()));
+        }
+        // A count may be known beforehand, and a cast change nothing.
+        (false, false) => Place::Here(format!("nothing is left to do for the {}", operator.name())),
         (true, _) if parts.iter().filter(of_operator).any(|part| part.checked_again) => Place::Again,
         (true, there) => {
             let mut reasons: Vec<&str> = Vec::new();
