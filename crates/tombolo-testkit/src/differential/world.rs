@@ -151,7 +151,7 @@ impl World {
             });
         }
         let described = described(data, placement, &ways[0].engine).await;
-        let reference = Reference::new();
+        let reference = Reference::careful();
         for table in &described {
             reference.memory(placement.0[&table.name].source(), &table.name, table.batches.clone());
         }
