@@ -207,8 +207,7 @@ fn lab(data: &[TableData], placement: &Placement) -> Lab {
         if at(home).next().is_some() {
             let file = lab.sqlite(home.source());
             for table in at(home) {
-                let key: Vec<String> = table.key.iter().map(|key| format!("\"{key}\"")).collect();
-                let key: Vec<&str> = key.iter().map(String::as_str).collect();
+                let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
                 file.table(&table.name, &key, &table.batches);
             }
         }
