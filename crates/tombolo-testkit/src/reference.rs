@@ -5,10 +5,17 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::common::TableReference;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 
 /// Plain DataFusion, whose schemas are named like the sources of a lab, so that it takes the same statements.
@@ -25,13 +32,30 @@ impl Reference {
     /// Makes one without tables.
     #[expect(clippy::new_without_default, reason = "as for a lab")]
     pub fn new() -> Self {
+        Self::with_rules(Optimizer::new().rules, None)
+    }
+
+    /// Makes one without tables and without the shortcuts that were seen to give wrong rows (docs/dev/datafusion.md), to compare
+    /// answers with.
+    pub fn careful() -> Self {
+        let mut logical = Optimizer::new().rules;
+        logical.retain(|rule| rule.name() != "eliminate_cross_join");
+        Self::with_rules(logical, Some(Arc::new(WholeSortRule)))
+    }
+
+    fn with_rules(
+        logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+        last: Option<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+    ) -> Self {
         // These rules mix up columns of one name across a join, see docs/adr/0006-no-physical-filter-push-down.md.
         let mut rules = PhysicalOptimizer::new().rules;
         rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+        rules.extend(last);
         let mut config = SessionConfig::new().with_target_partitions(2);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
-        Self(SessionContext::new_with_state(state.with_physical_optimizer_rules(rules).build()))
+        let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(rules);
+        Self(SessionContext::new_with_state(state.build()))
     }
 
     /// Adds a table of batches.
@@ -64,6 +88,33 @@ impl Reference {
         // Types are final only when they were brought together, as those of the branches of a CASE are.
         let schema = Arc::clone(frame.clone().into_optimized_plan()?.schema().inner());
         Ok((schema, frame.collect().await?))
+    }
+}
+
+/// Sorts all rows of a stream where only the first are wanted. DataFusion's shortcut for these drops rows by what other streams
+/// have seen, also where their order is not that of the whole.
+#[derive(Debug)]
+struct WholeSortRule;
+
+impl PhysicalOptimizerRule for WholeSortRule {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = plan.transform_up(|plan| {
+            let Some(sort) = plan.downcast_ref::<SortExec>() else { return Ok(Transformed::no(plan)) };
+            let (Some(fetch), true) = (sort.fetch(), sort.preserve_partitioning()) else {
+                return Ok(Transformed::no(plan));
+            };
+            let limited = LocalLimitExec::new(Arc::new(sort.with_fetch(None)), fetch);
+            Ok(Transformed::yes(Arc::new(limited) as Arc<dyn ExecutionPlan>))
+        });
+        Ok(plan?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "WholeSortRule"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
     }
 }
 

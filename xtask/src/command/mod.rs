@@ -2,6 +2,7 @@
 
 mod bench;
 mod conform;
+mod fuzz;
 mod new_connector;
 mod servers;
 mod test;
@@ -17,6 +18,7 @@ pub(crate) enum Command {
     Test(test::Args),
     Servers(servers::Args),
     Conform(conform::Args),
+    Fuzz(fuzz::Args),
     Tidy(tidy::Args),
     Bench(bench::Args),
     NewConnector(new_connector::Args),
@@ -28,6 +30,7 @@ impl Command {
             Self::Test(args) => test::run(args),
             Self::Servers(args) => servers::run(args),
             Self::Conform(args) => conform::run(args),
+            Self::Fuzz(args) => fuzz::run(args),
             Self::Tidy(args) => tidy::run(args),
             Self::Bench(args) => bench::run(args),
             Self::NewConnector(args) => new_connector::run(args),

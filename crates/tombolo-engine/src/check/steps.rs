@@ -29,6 +29,7 @@ const PLUMBING: &[&str] = &[
     "CooperativeExec",
     "OutputRequirementExec",
     "BufferExec",
+    "UnorderedExec",
 ];
 
 /// Tells a physical plan as steps; with `analyzed`, with what was seen when it ran.

@@ -14,7 +14,8 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskCo
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::projection::ProjectionMapping;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -78,10 +79,11 @@ impl JoinCountExec {
         let below = input.properties();
         let equivalences = match work {
             Work::Enter { .. } => {
-                // Columns keep their positions, so what orders the input orders the output.
-                let mut equivalences = EquivalenceProperties::new(Arc::clone(&schema));
-                equivalences.add_orderings(below.equivalence_properties().oeq_class().iter().cloned());
-                equivalences
+                // Columns keep their positions, so what orders the input orders the output. Constants count too: DataFusion
+                // drops a sort by one below, and must find it above.
+                let columns: Vec<usize> = (0..input.schema().fields().len()).collect();
+                let mapping = ProjectionMapping::from_indices(&columns, &input.schema())?;
+                below.equivalence_properties().project(&mapping, Arc::clone(&schema))
             }
             Work::Leave { .. } => below.equivalence_properties().clone(),
         };

@@ -6,11 +6,13 @@ mod checked;
 mod context;
 mod names;
 mod not_in;
+mod null_equality;
 mod relations;
 mod scope;
 mod session;
 mod sort_merge;
 mod text;
+mod union_order;
 mod using;
 
 use std::sync::Arc;

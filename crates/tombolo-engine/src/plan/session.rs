@@ -4,12 +4,15 @@ use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
+use super::null_equality::NullEqualityRule;
 use super::sort_merge::SortMergeRule;
+use super::union_order::UnionOrderRule;
 use crate::settings::Settings;
 
 /// Rows in a batch where memory is short: what spilled is read back a batch from each file.
@@ -34,6 +37,7 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(physical_rules(frugal))
         .build();
     // The one time that all of a query's now(), current_date() and current_time() are.
@@ -44,12 +48,22 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     Ok(session)
 }
 
+/// DataFusion's logical rules, one of them kept from joins that it would change.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let rules = Optimizer::new().rules.into_iter();
+    let kept = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
+        if rule.name() == "eliminate_cross_join" { Arc::new(NullEqualityRule(rule)) } else { rule }
+    };
+    rules.map(kept).collect()
+}
+
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
 /// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
 /// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
 fn physical_rules(frugal: bool) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules.insert(0, Arc::new(UnionOrderRule));
     if frugal {
         rules.insert(0, Arc::new(SortMergeRule));
     }

@@ -172,9 +172,15 @@ fn array(field: &Field, values: &[&Value]) -> Result<ArrayRef, String> {
         integer if integer.is_integer() => to(Arc::new(Int64Array::from(integers()?))),
         float if float.is_floating() => to(Arc::new(arrow::array::Float64Array::from(reals()?))),
         DataType::Decimal128(precision, scale) => {
-            let unit = 10_f64.powi(i32::from(*scale));
-            let unscaled = reals()?.into_iter().map(|value| value.map(|value| (value * unit).round() as i128));
-            let array: Decimal128Array = unscaled.collect();
+            let scale_of_ten = u32::try_from(*scale).map_err(|error| error.to_string())?;
+            let unscaled = |value: &&Value| match value {
+                Value::Null => Ok(None),
+                Value::Integer(value) => Ok(Some(i128::from(*value) * 10_i128.pow(scale_of_ten))),
+                Value::Real(value) => Ok(Some((value * 10_f64.powi(i32::from(*scale))).round() as i128)),
+                other => Err(wrong(other)),
+            };
+            let array: Decimal128Array =
+                values.iter().map(unscaled).collect::<Result<Vec<_>, String>>()?.into_iter().collect();
             Ok(Arc::new(array.with_precision_and_scale(*precision, *scale).map_err(|error| error.to_string())?))
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {

@@ -78,6 +78,9 @@ impl World {
     /// Asks a query in some ways, named by their position, and compares. `alone` is the query in SQLite's words.
     pub async fn judge(&self, statement: &Statement, ways: &[usize], alone: Option<&str>) -> Verdict {
         let wanted = self.ask_reference(&statement.sql).await;
+        if let Some(defect) = wanted.as_ref().err().and_then(|error| known::defect(error)) {
+            return Verdict::Fails(defect.to_owned());
+        }
         let mut all = None;
         let (mut refused, mut failure) = (None, None::<Failure>);
         for &way in ways {
@@ -88,11 +91,6 @@ impl World {
                 Verdict::Different(Difference { way: way.name.clone(), kind, what, given, wanted })
             };
             match (&given, &wanted) {
-                (Err(found), Err(error))
-                    if known::defect(&found.message).is_some_and(|it| known::defect(error) == Some(it)) =>
-                {
-                    failure = Some(found.clone());
-                }
                 (Err(found), _) if found.code == ErrorCode::Internal => {
                     return difference(Kind::Internal, format!("{found}"));
                 }
@@ -125,9 +123,6 @@ impl World {
             }
         }
         match (wanted, refused) {
-            (Err(error), _) if known::defect(&error).is_some() => {
-                Verdict::Fails(known::defect(&error).unwrap_or_default().to_owned())
-            }
             (Err(error), _) => Verdict::Fails(match failure {
                 Some(failure) => format!("{}: {error}", failure.code.name()),
                 None => error,

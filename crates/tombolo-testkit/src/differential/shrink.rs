@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::judge::{Difference, Kind, Verdict};
 use super::statement::Statement;
 use super::world::World;
@@ -6,12 +8,15 @@ use crate::generate::tree::Query;
 
 /// How many queries may be asked to make one smaller.
 const MOST_TRIES: usize = 600;
+/// How long that may take, and taking rows out.
+const MOST_TIME: Duration = Duration::from_secs(60);
 
 /// Makes a query that shows a difference smaller, as long as the same way differs in the same manner.
 pub async fn shrunk(world: &World, query: &Query, difference: &Difference) -> (Query, Difference) {
     let (mut query, mut difference) = (query.clone(), difference.clone());
     let (mut step, mut tries, mut since_success) = (0, 0, 0);
-    while tries < MOST_TRIES {
+    let begun = Instant::now();
+    while tries < MOST_TRIES && begun.elapsed() < MOST_TIME {
         let Some(smaller) = query.reduced(step) else {
             // Once more from the beginning, since each step makes room for others.
             if since_success == step {
@@ -48,6 +53,7 @@ async fn still(world: &World, query: &Query, way: &str, kind: &Kind) -> Option<D
 /// Takes rows out of the tables as long as the query goes on differing, and gives what is left of them.
 pub async fn with_fewer_rows(world: World, query: &Query, difference: &Difference) -> World {
     let mut world = world;
+    let begun = Instant::now();
     let sql = query.sql();
     for index in 0..world.data.len() {
         let is_named = sql.contains(&world.data[index].name);
@@ -56,7 +62,7 @@ pub async fn with_fewer_rows(world: World, query: &Query, difference: &Differenc
         let mut chunk = if is_named { rows.div_ceil(2) } else { rows.max(1) };
         for _ in 0..4 {
             let mut from = 0;
-            while from < world.data[index].rows() && chunk > 0 {
+            while from < world.data[index].rows() && chunk > 0 && begun.elapsed() < MOST_TIME {
                 let mut data = world.data.clone();
                 data[index] = data[index].without(from, chunk);
                 let smaller = World::new(&data, &world.placement).await;

@@ -151,7 +151,7 @@ impl World {
             });
         }
         let described = described(data, placement, &ways[0].engine).await;
-        let reference = Reference::new();
+        let reference = Reference::careful();
         for table in &described {
             reference.memory(placement.0[&table.name].source(), &table.name, table.batches.clone());
         }
@@ -207,8 +207,7 @@ fn lab(data: &[TableData], placement: &Placement) -> Lab {
         if at(home).next().is_some() {
             let file = lab.sqlite(home.source());
             for table in at(home) {
-                let key: Vec<String> = table.key.iter().map(|key| format!("\"{key}\"")).collect();
-                let key: Vec<&str> = key.iter().map(String::as_str).collect();
+                let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
                 file.table(&table.name, &key, &table.batches);
             }
         }

@@ -85,13 +85,13 @@ pub(super) static LESS: Form = form(4, Is(Bool), "({0} < {1})", &[Any, Any], Sam
 
 /// A column beside a literal: what most conditions are.
 pub(super) static SIMPLE: [Form; 17] = [
-    form(8, Is(Bool), "({0} = {1})", &[Any, Lit], Same),
-    form(5, Is(Bool), "({0} <> {1})", &[Any, Lit], Same),
+    form(5, Is(Bool), "({0} = {1})", &[Any, Lit], Same),
+    form(7, Is(Bool), "({0} <> {1})", &[Any, Lit], Same),
     form(6, Is(Bool), "({0} < {1})", &[Any, Lit], Same),
     form(6, Is(Bool), "({0} <= {1})", &[Any, Lit], Same),
     form(6, Is(Bool), "({0} > {1})", &[Any, Lit], Same),
     form(6, Is(Bool), "({1} <= {0})", &[Any, Lit], Same),
-    form(4, Is(Bool), "({0} IS NOT NULL)", &[Any], Same),
+    form(6, Is(Bool), "({0} IS NOT NULL)", &[Any], Same),
     form(3, Is(Bool), "({0} IS NULL)", &[Any], Same),
     form(3, Is(Bool), "({0} IS DISTINCT FROM {1})", &[Any, Lit], Same),
     form(2, Is(Bool), "({0} IS NOT DISTINCT FROM {1})", &[Any, Lit], Same),

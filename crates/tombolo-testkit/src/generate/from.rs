@@ -12,8 +12,8 @@ const MAX_ROWS: f64 = 4000.0;
 type Pair = (usize, usize, usize);
 
 impl Generator<'_> {
-    /// One to `most` relations.
-    pub(super) fn from(&mut self, depth: usize, most: usize) -> (Relation, Vec<Visible>) {
+    /// One to `most` relations, what of them can be named, and how many rows there may be.
+    pub(super) fn from(&mut self, depth: usize, most: usize) -> (Relation, Vec<Visible>, f64) {
         let count = self.random.weighted(&[(42, 1), (36, 2), (16, 3), (6, 4)]).min(most);
         let (mut from, first) = self.relation(depth);
         let mut rows = first.rows;
@@ -31,7 +31,7 @@ impl Generator<'_> {
                 }
             }
         }
-        (from, scope)
+        (from, scope, rows)
     }
 
     fn relation(&mut self, depth: usize) -> (Relation, Visible) {
@@ -50,7 +50,11 @@ impl Generator<'_> {
                 Visible { alias, columns, identity, rows },
             );
         }
-        let table = self.random.pick(self.tables);
+        let mut table = self.random.pick(self.tables);
+        // A table without rows makes most queries over it empty.
+        if table.rows == 0 && self.random.chance(80) {
+            table = self.random.pick(self.tables);
+        }
         let alias = self.name("t");
         let all: Vec<usize> = (0..table.columns.len()).collect();
         let visible = Visible {

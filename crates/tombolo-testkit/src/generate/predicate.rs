@@ -12,7 +12,7 @@ fn form_of(text: &str) -> &'static Form {
 impl Generator<'_> {
     /// The conjuncts of a WHERE.
     pub(super) fn filter(&mut self, place: &Place<'_>, depth: usize) -> Vec<Expr> {
-        let count = self.random.weighted(&[(34, 0), (42, 1), (18, 2), (6, 3)]);
+        let count = self.random.weighted(&[(42, 0), (43, 1), (12, 2), (3, 3)]);
         (0..count).map(|_| self.predicate(place, depth)).collect()
     }
 
@@ -53,7 +53,7 @@ impl Generator<'_> {
     }
 
     fn membership_of_value(&mut self, place: &Place<'_>, depth: usize) -> Expr {
-        let (from, scope) = self.from(depth, 2);
+        let (from, scope, _) = self.from(depth, 2);
         let (value, item) = match self.correlated(place.scope, &scope) {
             Some(pair) if self.random.chance(85) => pair,
             _ => {
@@ -89,7 +89,7 @@ impl Generator<'_> {
     }
 
     fn exists(&mut self, place: &Place<'_>, depth: usize, correlated: bool) -> Query {
-        let (from, scope) = self.from(depth, 2);
+        let (from, scope, _) = self.from(depth, 2);
         let item = Expr::literal(Type::Int, Literal::new("1"));
         let mut select = self.inner(from, &scope, item);
         if correlated && let Some((outer, inner)) = self.correlated(place.scope, &scope) {
@@ -120,7 +120,7 @@ impl Generator<'_> {
 
     /// A sub-select of one row and one column.
     pub(super) fn scalar(&mut self, kind: Type, place: &Place<'_>, depth: usize) -> Expr {
-        let (from, scope) = self.from(depth.saturating_sub(1), 2);
+        let (from, scope, _) = self.from(depth.saturating_sub(1), 2);
         let groups = Place { groups: Some(&[]), computed: true, ..Place::rows(&scope) };
         let item = if self.random.chance(80) { self.aggregate(kind, &groups) } else { self.expr(kind, &groups, 1) };
         // Without an aggregate it would have as many rows as there are.

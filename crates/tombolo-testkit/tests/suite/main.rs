@@ -6,9 +6,11 @@
 mod answers;
 mod conformance;
 mod datafusion_slt;
+mod differential;
 mod drift;
 mod faults;
 mod fixtures;
+mod found;
 mod fuzz;
 mod islands;
 mod leaks;
