@@ -120,12 +120,7 @@ impl Catalog {
     }
 
     /// Finds a table that was named without a source.
-    async fn search(
-        &self,
-        schema: Option<&NamePart>,
-        table: &NamePart,
-        path: &[SearchPlace],
-    ) -> Result<ResolvedTable> {
+    async fn search(&self, schema: Option<&NamePart>, table: &NamePart, path: &[SearchPlace]) -> Result<ResolvedTable> {
         for fresh in [false, true] {
             for place in path {
                 let schema = match (schema, &place.schema) {

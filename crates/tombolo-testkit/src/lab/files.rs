@@ -39,10 +39,11 @@ impl FileFolder {
             .set_compression(Compression::SNAPPY)
             .build();
         let path = self.path.join(format!("{table}.parquet"));
-        let written = ArrowWriter::try_new(File::create(&path).unwrap(), schema, Some(properties)).and_then(|mut writer| {
-            batches.iter().try_for_each(|batch| writer.write(batch))?;
-            writer.close()
-        });
+        let written =
+            ArrowWriter::try_new(File::create(&path).unwrap(), schema, Some(properties)).and_then(|mut writer| {
+                batches.iter().try_for_each(|batch| writer.write(batch))?;
+                writer.close()
+            });
         if let Err(error) = written {
             std::fs::remove_file(&path).unwrap();
             return Err(error);

@@ -84,11 +84,17 @@ fn cells(array: &ArrayRef) -> Vec<String> {
         DataType::Float16 | DataType::Float32 => {
             let array = cast(array, &DataType::Float32).unwrap();
             let values = array.as_primitive::<Float32Type>();
-            values.iter().map(|value| value.map_or_else(String::new, |value| float(value.into(), &value.to_string()))).collect()
+            values
+                .iter()
+                .map(|value| value.map_or_else(String::new, |value| float(value.into(), &value.to_string())))
+                .collect()
         }
         DataType::Float64 => {
             let values = array.as_primitive::<Float64Type>();
-            values.iter().map(|value| value.map_or_else(String::new, |value| float(value, &value.to_string()))).collect()
+            values
+                .iter()
+                .map(|value| value.map_or_else(String::new, |value| float(value, &value.to_string())))
+                .collect()
         }
         decimal if decimal.is_decimal() => displayed(array).iter().map(|text| trimmed(text)).collect(),
         text if is_text(text) => displayed(array).iter().map(|text| written(text)).collect(),

@@ -71,7 +71,8 @@ impl Ledger {
             }
             for (place, placement) in listed.left_out.keys() {
                 if !now.left_out.contains_key(&(place.clone(), placement.clone())) {
-                    differences.push(format!("{file}:{place} in {placement} passes, and is on the list of what is left out"));
+                    differences
+                        .push(format!("{file}:{place} in {placement} passes, and is on the list of what is left out"));
                 }
             }
             for (what, now, listed) in
@@ -172,7 +173,8 @@ fn name(rule: Rule) -> &'static str {
 mod tests {
     use super::Ledger;
 
-    const LIST: &str = "# head\n\n[a.slt]\npassed: memory 2, none 1\nby rule: is no query 3\n7 memory sqlite: refused: why: so\n";
+    const LIST: &str =
+        "# head\n\n[a.slt]\npassed: memory 2, none 1\nby rule: is no query 3\n7 memory sqlite: refused: why: so\n";
 
     #[test]
     fn a_list_is_read_as_it_was_written() {
@@ -182,7 +184,9 @@ mod tests {
     #[test]
     fn what_passes_less_or_more_is_a_difference() {
         let list = Ledger::read(LIST);
-        let fewer = Ledger::read("[a.slt]\npassed: memory 1, none 1\nby rule: is no query 3\n5 memory: x\n7 memory sqlite: y\n");
+        let fewer = Ledger::read(
+            "[a.slt]\npassed: memory 1, none 1\nby rule: is no query 3\n5 memory: x\n7 memory sqlite: y\n",
+        );
         assert_eq!(fewer.losses(&list), ["a.slt: 1 in place of 2 pass in memory"]);
         assert!(fewer.differences(&list)[0].starts_with("a.slt:5 in memory does not pass any more"));
         let more = Ledger::read("[a.slt]\npassed: memory 3, none 1\nby rule: is no query 3\n7 sqlite: y\n");

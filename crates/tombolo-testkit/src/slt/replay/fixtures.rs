@@ -20,10 +20,12 @@ pub(super) async fn register(context: &SessionContext, file: &str) {
         ],
         "joins.slt" => &["CREATE TABLE test_partition_table AS SELECT arrow_cast(0, 'UInt32') AS c1, \
                           arrow_cast(value, 'UInt64') AS c2, value % 2 = 0 AS c3 FROM generate_series(0, 10)"],
-        "range_partitioning.slt" => &["CREATE TABLE range_partitioned AS SELECT arrow_cast(column1, 'Int32') AS range_key, \
+        "range_partitioning.slt" => {
+            &["CREATE TABLE range_partitioned AS SELECT arrow_cast(column1, 'Int32') AS range_key, \
                                        arrow_cast(column2, 'Int32') AS non_range_key, \
                                        arrow_cast(column1 * 10, 'Int32') AS value \
-                                       FROM (VALUES (1, 1), (5, 2), (10, 1), (15, 2), (20, 1), (25, 2), (30, 1), (35, 2))"],
+                                       FROM (VALUES (1, 1), (5, 2), (10, 1), (15, 2), (20, 1), (25, 2), (30, 1), (35, 2))"]
+        }
         _ => &[],
     };
     for sql in statements {
@@ -35,8 +37,10 @@ pub(super) async fn register(context: &SessionContext, file: &str) {
 fn with_map(context: &SessionContext) {
     let entry = vec![Field::new("key", DataType::Int64, false), Field::new("value", DataType::Int64, true)];
     let entries = Arc::new(Field::new("entries", DataType::Struct(entry.into()), false));
-    let fields =
-        vec![Field::new("int_field", DataType::Int64, true), Field::new("map_field", DataType::Map(entries, false), true)];
+    let fields = vec![
+        Field::new("int_field", DataType::Int64, true),
+        Field::new("map_field", DataType::Map(entries, false), true),
+    ];
     context.register_batch("table_with_map", RecordBatch::new_empty(Arc::new(Schema::new(fields)))).unwrap();
 }
 
@@ -53,7 +57,13 @@ fn with_metadata(context: &SessionContext) {
         column("id", DataType::Int32, true, "the id field", Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]))),
         column("name", DataType::Utf8, true, "the name field", texts([None, Some("bar"), Some("baz")])),
         column("l_name", DataType::Utf8, true, "the l_name field", texts([None, Some("l_bar"), Some("l_baz")])),
-        column("ts", nanoseconds, false, "ts non-nullable field", Arc::new(TimestampNanosecondArray::from(vec![time; 3]))),
+        column(
+            "ts",
+            nanoseconds,
+            false,
+            "ts non-nullable field",
+            Arc::new(TimestampNanosecondArray::from(vec![time; 3])),
+        ),
         column(
             "nonnull_name",
             DataType::Utf8,

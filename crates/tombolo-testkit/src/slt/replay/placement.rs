@@ -200,6 +200,7 @@ fn sqlite_can_hold_column(column: &dyn Array) -> bool {
 fn years_are_plain(column: &dyn Array) -> bool {
     let Ok(text) = cast_with_options(column, &DataType::Utf8, &CastOptions::default()) else { return false };
     let texts = text.as_string::<i32>();
-    let plain = texts.iter().flatten().all(|text| text.as_bytes().get(4) == Some(&b'-') && !text.starts_with(['-', '+']));
+    let plain =
+        texts.iter().flatten().all(|text| text.as_bytes().get(4) == Some(&b'-') && !text.starts_with(['-', '+']));
     plain && texts.null_count() == column.logical_null_count()
 }

@@ -36,7 +36,11 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(loader: Loader, placements: &[Placement]) -> Self {
-        Self { loader, placed: placements.iter().map(|placement| Placed::new(*placement)).collect(), turn: Turn::Loader }
+        Self {
+            loader,
+            placed: placements.iter().map(|placement| Placed::new(*placement)).collect(),
+            turn: Turn::Loader,
+        }
     }
 
     /// Places the tables of a query, and has Tombolo asked next.
@@ -89,7 +93,9 @@ impl AsyncDB for Session {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<Kind>, Failure> {
         let mut desk = self.0.lock().await;
         match desk.turn {
-            Turn::Loader => desk.loader.run(sql).await.map(|()| DBOutput::StatementComplete(0)).map_err(Failure::Loader),
+            Turn::Loader => {
+                desk.loader.run(sql).await.map(|()| DBOutput::StatementComplete(0)).map_err(Failure::Loader)
+            }
             Turn::Tombolo(way) | Turn::Unpushed(way) => {
                 let (turn, time_zone) = (desk.turn, desk.loader.time_zone());
                 let placed = &mut desk.placed[way];
