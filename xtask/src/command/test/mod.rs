@@ -2,6 +2,7 @@
 
 mod results;
 mod runner;
+mod test_files;
 mod test_servers;
 
 use std::process::ExitCode;

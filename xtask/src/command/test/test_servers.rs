@@ -5,7 +5,7 @@ use std::env;
 
 use anyhow::{Result, bail};
 
-use super::Selection;
+use super::{Selection, test_files};
 use crate::interrupt::Interrupt;
 use crate::names;
 use crate::output::complain;
@@ -51,7 +51,13 @@ impl Strictness {
     fn new(required: &str, is_ci: bool) -> Result<Self> {
         let required: BTreeSet<String> =
             required.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        let known = || KINDS.iter().map(|kind| kind.name()).chain(unavailable::LIST.iter().map(|entry| entry.name));
+        let known = || {
+            KINDS
+                .iter()
+                .map(|kind| kind.name())
+                .chain(unavailable::LIST.iter().map(|entry| entry.name))
+                .chain([test_files::NAME])
+        };
         for name in &required {
             if !known().any(|known| known == name) {
                 bail!(
@@ -87,11 +93,33 @@ impl TestServers {
             };
             servers.entries.push(Entry { name: kind.name(), title: kind.title(), state });
         }
+        // They are of no one connector.
+        if selection.connector.is_none() {
+            let state = servers.files(selection, &strictness);
+            servers.entries.push(Entry { name: test_files::NAME, title: test_files::TITLE, state });
+        }
         for entry in unavailable::missed()?.into_iter().filter(|entry| is_used(entry.connector)) {
             let state = strictness.missing(entry.name, entry.reason.to_owned(), true);
             servers.entries.push(Entry { name: entry.name, title: entry.title, state });
         }
         Ok(servers)
+    }
+
+    /// Gets the files of tests that are handled as a server is: their absence is counted and said.
+    fn files(&mut self, selection: &Selection, strictness: &Strictness) -> State {
+        if env::var_os(test_files::VARIABLE).is_some() {
+            return State::Ran(format!("given by {}", test_files::VARIABLE));
+        }
+        if !selection.start_servers {
+            return strictness.missing(test_files::NAME, "not got, as asked".to_owned(), false);
+        }
+        match test_files::obtain() {
+            Ok(folder) => {
+                self.environment.push((test_files::VARIABLE.to_owned(), folder.display().to_string()));
+                State::Ran("in cargo's home".to_owned())
+            }
+            Err(error) => strictness.missing(test_files::NAME, format!("{error:#}"), false),
+        }
     }
 
     fn start_one(
