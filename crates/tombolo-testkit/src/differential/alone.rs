@@ -56,7 +56,7 @@ impl Alone {
                 }),
             )
             .unwrap();
-        let rows = rows(&connection, sql, wanted.fields().len());
+        let rows = rows(connection, sql, wanted.fields().len());
         connection.progress_handler(0, None::<fn() -> bool>).unwrap();
         let rows = rows.map_err(|error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::OperationInterrupted) => Unanswered::TooLong,

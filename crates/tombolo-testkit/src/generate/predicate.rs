@@ -46,7 +46,8 @@ impl Generator<'_> {
                 let scalar = self.scalar(kind, place, depth);
                 let forms: Vec<&'static Form> =
                     SIMPLE.iter().filter(|form| form.slots.len() == 2 && !form.text.contains("IN (")).collect();
-                return Expr::form(Type::Bool, *self.random.pick(&forms), vec![value, scalar]);
+                let form = *self.random.pick(&forms);
+                return Expr::form(Type::Bool, form, vec![value, scalar]);
             }
         };
         Expr { kind: Type::Bool, node }
