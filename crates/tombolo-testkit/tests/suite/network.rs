@@ -129,9 +129,9 @@ fn assert_says_network(error: &Error, plan: &ProxyPlan) {
 async fn a_connection_that_breaks_once_is_made_again_or_the_query_fails() {
     let Some(bucket) = Bucket::new("breaks-once").await else { return };
     let (mut healed, mut failed) = (0, 0);
-    for statement in 0..STATEMENTS.len() {
+    for (statement, sql) in STATEMENTS.iter().enumerate() {
         let bytes = bucket.bytes(statement).await;
-        assert!(bytes > 500_000, "{} needs only {bytes} bytes", STATEMENTS[statement]);
+        assert!(bytes > 500_000, "{sql} needs only {bytes} bytes");
         for fault in [LinkFault::ResetAt, LinkFault::TruncateAt] {
             for at in places(bytes) {
                 let plan = to_client(fault(at));
@@ -145,7 +145,7 @@ async fn a_connection_that_breaks_once_is_made_again_or_the_query_fails() {
                 // How many requests are made depends on which come first, so the end is not always at the same byte.
                 let is_certain = at < bytes * 4 / 5;
                 let fired = bucket.proxy.counts().fired;
-                assert!(fired == 1 || !is_certain, "{plan:?}: {}", STATEMENTS[statement]);
+                assert!(fired == 1 || !is_certain, "{plan:?}: {sql}");
             }
         }
         bucket.ask(statement, ProxyPlan::default()).await.unwrap();
@@ -227,8 +227,7 @@ async fn a_store_that_is_down_is_unavailable_and_found_again_when_it_is_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bit_that_changes_on_its_way_ends_no_program() {
     let Some(bucket) = Bucket::new("corrupt").await else { return };
-    for statement in 0..2 {
-        let sql = STATEMENTS[statement];
+    for (statement, sql) in STATEMENTS.into_iter().enumerate().take(2) {
         let bytes = bucket.bytes(statement).await;
         let (mut right, mut wrong, mut codes) = (0, 0, std::collections::BTreeMap::new());
         for at in (0..16).map(|step| bytes * step / 16 + step) {

@@ -8,6 +8,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
+use super::plain;
+
 /// An operation on integers that can leave its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
@@ -66,12 +68,14 @@ impl ScalarUDFImpl for CheckedArithmetic {
         }
     }
 
+    // The names are made in one go for all operations below, which may be thousands.
+
     fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.operation.over(args.to_vec()).to_string())
+        Ok(plain(&self.operation.over(args.to_vec())).to_string())
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(self.operation.over(args.to_vec()).schema_name().to_string())
+        Ok(plain(&self.operation.over(args.to_vec())).schema_name().to_string())
     }
 
     fn signature(&self) -> &Signature {

@@ -43,7 +43,8 @@ impl AnalyzerRule for CheckedArithmeticRule {
             let names = NamePreserver::new(&plan);
             let rewritten = plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let rewritten = expr.transform_up(|expr| checked(expr, &schema))?;
+                // From the top, so that types are asked of DataFusion's own operations: of a function that costs a name at each level.
+                let rewritten = expr.transform_down(|expr| checked(expr, &schema))?;
                 Ok(rewritten.update_data(|expr| name.restore(expr)))
             })?;
             rewritten.map_data(LogicalPlan::recompute_schema)
