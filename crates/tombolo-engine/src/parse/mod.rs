@@ -3,6 +3,7 @@
 //! Before DataFusion's parser sees a text, [`lexical::quote_source_names`] quotes what Tombolo accepts beyond it:
 //! `[users-db].users`, and a known source's hyphenated name without quotes.
 
+mod dialect;
 mod lexical;
 mod repair;
 
@@ -10,11 +11,11 @@ use std::collections::VecDeque;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use tombolo_connector::{Error, ErrorCode, Result};
 
+pub(crate) use dialect::TomboloDialect;
 pub(crate) use lexical::split_statements;
 
 /// How deep expressions and sub-selects may nest.
@@ -26,7 +27,7 @@ const RECURSION_LIMIT: usize = 200;
 /// [`ErrorCode::SyntaxError`] with the place; [`ErrorCode::Unsupported`] for anything that is not a query.
 pub(crate) fn parse_query(sql: &str, source_names: &[String]) -> Result<Statement> {
     let text = lexical::quote_source_names(sql, source_names);
-    let dialect = GenericDialect {};
+    let dialect = TomboloDialect;
     let mut statements: VecDeque<DfStatement> = DFParserBuilder::new(text.as_str())
         .with_dialect(&dialect)
         .with_recursion_limit(RECURSION_LIMIT)
@@ -61,7 +62,7 @@ pub(crate) fn parse_query(sql: &str, source_names: &[String]) -> Result<Statemen
 /// [`ErrorCode::SyntaxError`] where it is not a name.
 pub(crate) fn parse_name(name: &str, source_names: &[String]) -> Result<Vec<(String, bool)>> {
     let text = lexical::quote_source_names(name, source_names);
-    let dialect = GenericDialect {};
+    let dialect = TomboloDialect;
     let parsed = Parser::new(&dialect).try_with_sql(&text).and_then(|mut parser| {
         let name = parser.parse_object_name(false)?;
         parser.expect_token(&Token::EOF)?;

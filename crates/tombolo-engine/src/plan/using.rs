@@ -1,11 +1,11 @@
 use datafusion::sql::sqlparser::ast::{
     Ident, JoinConstraint, ObjectName, ObjectNamePart, Query, SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::case::constraint;
 use super::scope::{Match, Names, Scope, add_factor};
+use crate::parse::TomboloDialect;
 
 /// Lets USING and NATURAL join columns whose names differ by case alone.
 ///
@@ -75,7 +75,7 @@ fn wrapped(factor: &TableFactor, columns: &[(String, Option<String>)]) -> Option
         })
         .collect();
     let sql = format!("SELECT {} FROM {name}", items.join(", "));
-    let query: Box<Query> = Parser::new(&GenericDialect {}).try_with_sql(&sql).ok()?.parse_query().ok()?;
+    let query: Box<Query> = Parser::new(&TomboloDialect).try_with_sql(&sql).ok()?.parse_query().ok()?;
     debug_assert!(matches!(query.body.as_ref(), SetExpr::Select(_)));
     let alias = TableAlias { explicit: true, name: Ident::clone(&alias_name), columns: Vec::new(), at: None };
     Some(TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None })

@@ -1,16 +1,19 @@
 //! One loaded source, the engines over it, and the answers that it must give.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
+use tombolo_connector::layer::ChaosSwitch;
 use tombolo_connector::{Capabilities, Connector, Options, Registry, TableDescription, TableRef};
 use tombolo_engine::{Engine, EngineConfig, Settings, SourceConfig};
 
 use crate::fixtures::{self, Fixture};
 use crate::harness::{Expected, Harness, RemoteLog, Site};
+use crate::lab::chaotic;
 use crate::{Reference, ask};
 
 /// What a trial works with.
@@ -152,6 +155,14 @@ impl Bench {
         let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
         let config = source_config(&self.source, self.harness.connector(), self.site.options());
         engine_of(&self.site.registry(), config, change(settings))
+    }
+
+    /// An engine over the source that fails where the switch says so, with other settings.
+    pub fn chaotic_engine(&self, switch: &ChaosSwitch, change: impl FnOnce(Settings) -> Settings) -> Engine {
+        let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
+        let config = source_config(&self.source, self.harness.connector(), self.site.options());
+        let switches = BTreeMap::from([(self.source.clone(), switch.clone())]);
+        engine(chaotic(&self.site.registry(), &switches), config, change(settings))
     }
 
     /// The rows of a statement, in batches.

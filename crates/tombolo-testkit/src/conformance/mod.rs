@@ -9,6 +9,7 @@ mod bench;
 mod catalog;
 mod errors;
 mod exact;
+mod faults;
 mod limits;
 mod pushdown;
 mod report;
@@ -40,13 +41,15 @@ pub enum Group {
     Pushdown,
     /// What goes wrong, and what is said of it.
     Errors,
+    /// Failures in the midst of the work.
+    Faults,
     /// Size, number and end of sub-queries.
     Limits,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 5] = [Self::Catalog, Self::Types, Self::Pushdown, Self::Errors, Self::Limits];
+    pub const ALL: [Self; 6] = [Self::Catalog, Self::Types, Self::Pushdown, Self::Errors, Self::Faults, Self::Limits];
 }
 
 impl fmt::Display for Group {
@@ -56,6 +59,7 @@ impl fmt::Display for Group {
             Self::Types => "types",
             Self::Pushdown => "pushdown",
             Self::Errors => "errors",
+            Self::Faults => "faults",
             Self::Limits => "limits",
         })
     }
@@ -134,7 +138,15 @@ impl Trial {
 
 /// All trials of a kind of source. They are the same for all; what a source declares decides what counts as passed.
 pub fn trials(harness: &dyn Harness) -> Vec<Trial> {
-    [catalog::trials(), types::trials(harness), pushdown::trials(harness), errors::trials(), limits::trials()].concat()
+    [
+        catalog::trials(),
+        types::trials(harness),
+        pushdown::trials(harness),
+        errors::trials(),
+        faults::trials(),
+        limits::trials(),
+    ]
+    .concat()
 }
 
 /// Runs all trials of a kind of source, one after another.

@@ -6,7 +6,7 @@ use tombolo_connector::layer::{Call, Chaos, ChaosSwitch};
 use tombolo_connector::{Connector, ConnectorFactory, ConnectorSpec, Options, Registry, Result};
 
 /// The same kinds of source, with chaos in those sources that have a switch.
-pub(super) fn chaotic(registry: &Registry, switches: &BTreeMap<String, ChaosSwitch>) -> Registry {
+pub(crate) fn chaotic(registry: &Registry, switches: &BTreeMap<String, ChaosSwitch>) -> Registry {
     let chaotic = registry.factories().iter().map(|inner| {
         Arc::new(ChaoticFactory { inner: Arc::clone(inner), switches: switches.clone() }) as Arc<dyn ConnectorFactory>
     });

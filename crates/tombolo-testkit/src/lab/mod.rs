@@ -17,6 +17,7 @@ use tombolo_connector::{Options, Registry, Result};
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
 use tombolo_engine::{Engine, EngineConfig, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
 
+pub(crate) use chaos::chaotic;
 pub use files::FileFolder;
 pub use sqlite::SqliteFile;
 
@@ -155,7 +156,7 @@ impl Lab {
             memory = memory.with_source(&source.name, connector.build());
         }
         let registry = registry.with(Arc::new(memory));
-        let registry = chaos::chaotic(&registry, &self.chaos);
+        let registry = chaotic(&registry, &self.chaos);
         Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir: None }).unwrap()
     }
 

@@ -55,6 +55,11 @@ macro_rules! sources {
                         }
 
                         #[test]
+                        fn faults() {
+                            check(report(), Group::Faults);
+                        }
+
+                        #[test]
                         fn limits() {
                             check(report(), Group::Limits);
                         }

@@ -23,8 +23,8 @@ const QUERIES: [&str; 11] = [
     "SELECT id, payload FROM lake.big WHERE payload NOT IN (SELECT payload FROM shop.big WHERE id > 20000)",
     "SELECT payload, count(*) AS n FROM lake.big GROUP BY payload",
     "SELECT id, row_number() OVER (PARTITION BY id % 10 ORDER BY payload) AS r FROM lake.big",
-    // Some 25 MB of texts in 12 MB.
-    "SELECT id, repeat(payload, 8) AS p FROM lake.big ORDER BY p",
+    // Some 37 MB of texts in 18 MB.
+    "SELECT id, repeat(payload, 12) AS p FROM lake.big ORDER BY p",
 ];
 
 /// The last of the queries needs more memory than there is.
@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     fn engine(&self) -> Engine {
-        self.lab.engine_with(Settings { max_memory: 12 << 20, batch_size: 512, ..self.lab.settings() })
+        self.lab.engine_with(Settings { max_memory: 18 << 20, batch_size: 512, ..self.lab.settings() })
     }
 
     fn spoil(&self, plan: &ChaosPlan) {

@@ -2,6 +2,7 @@ use arrow::array::{Array, Scalar};
 use arrow::compute::kernels::numeric::{add, mul, neg, sub};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
     Volatility,
@@ -94,6 +95,12 @@ impl ScalarUDFImpl for CheckedArithmetic {
 
     fn is_strict(&self) -> bool {
         true
+    }
+
+    /// Null where one argument is, as DataFusion's own operations are folded.
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let null = args.iter().find(|arg| matches!(arg, Expr::Literal(value, _) if value.is_null())).cloned();
+        Ok(null.map_or(ExprSimplifyResult::Original(args), ExprSimplifyResult::Simplified))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::array::{
+    Array as _, ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, StructArray, TimestampNanosecondArray,
+    UInt32Array, UnionArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit, UInt32Type, UnionFields};
 use datafusion::prelude::SessionContext;
 
 /// Registers the tables of a file.
@@ -20,17 +23,94 @@ pub(super) async fn register(context: &SessionContext, file: &str) {
         ],
         "joins.slt" => &["CREATE TABLE test_partition_table AS SELECT arrow_cast(0, 'UInt32') AS c1, \
                           arrow_cast(value, 'UInt64') AS c2, value % 2 = 0 AS c3 FROM generate_series(0, 10)"],
-        "range_partitioning.slt" => {
-            &["CREATE TABLE range_partitioned AS SELECT arrow_cast(column1, 'Int32') AS range_key, \
-                                       arrow_cast(column2, 'Int32') AS non_range_key, \
-                                       arrow_cast(column1 * 10, 'Int32') AS value \
-                                       FROM (VALUES (1, 1), (5, 2), (10, 1), (15, 2), (20, 1), (25, 2), (30, 1), (35, 2))"]
-        }
+        "range_partitioning.slt" => return ranges(context).await,
+        "union_function.slt" => return union_column(context),
+        "aggregate.slt" => return union_beside_groups(context),
+        "dictionary_struct.slt" => return dictionaries_of_structs(context),
         _ => &[],
     };
     for sql in statements {
         context.sql(sql).await.unwrap().collect().await.unwrap();
     }
+}
+
+/// Tables of the same rows, which there are split into ranges in several ways, and one of other rows.
+async fn ranges(context: &SessionContext) {
+    let names = ["", "_shifted", "_narrow"]
+        .map(|way| format!("range_partitioned{way}"))
+        .into_iter()
+        .chain(["", "_shifted"].map(|way| format!("unbounded_range_like{way}")));
+    let tables = names
+        .map(|name| (name, "(1, 1), (5, 2), (10, 1), (15, 2), (20, 1), (25, 2), (30, 1), (35, 2)"))
+        .chain([("range_partitioned_sparse".to_owned(), "(5, 2), (8, 3), (10, 1), (20, 1), (30, 1), (40, 4)")]);
+    for (name, rows) in tables {
+        let sql = format!(
+            "CREATE TABLE {name} AS SELECT arrow_cast(column1, 'Int32') AS range_key, \
+             arrow_cast(column2, 'Int32') AS non_range_key, arrow_cast(column1 * 10, 'Int32') AS value FROM (VALUES {rows})"
+        );
+        context.sql(&sql).await.unwrap().collect().await.unwrap();
+    }
+}
+
+/// A table of one column that is an integer in some rows and a text in others.
+fn union_column(context: &SessionContext) {
+    let fields = [Field::new("int", DataType::Int32, false), Field::new("string", DataType::Utf8, false)];
+    let column = UnionArray::try_new(
+        UnionFields::try_new([3, 1], fields).unwrap(),
+        vec![3, 1, 3, 3, 1, 3].into(),
+        None,
+        vec![
+            Arc::new(Int32Array::from(vec![1, 2, 3, 1, 5, 3])),
+            Arc::new(StringArray::from(vec!["foo", "bar", "baz", "qux", "bar", "quux"])),
+        ],
+    );
+    table(context, "union_table", vec![("union_column", false, Arc::new(column.unwrap()))]);
+}
+
+/// The same beside groups, with nulls in both.
+fn union_beside_groups(context: &SessionContext) {
+    let fields = [Field::new("i", DataType::Int32, true), Field::new("s", DataType::Utf8, true)];
+    let column = UnionArray::try_new(
+        UnionFields::try_new([0, 1], fields).unwrap(),
+        vec![0, 0, 1, 1, 0, 0, 1, 0].into(),
+        Some(vec![0, 1, 0, 1, 2, 3, 2, 4].into()),
+        vec![
+            Arc::new(Int32Array::from(vec![Some(1), Some(1), None, None, Some(5)])),
+            Arc::new(StringArray::from(vec![Some("x"), Some("y"), None])),
+        ],
+    );
+    let groups = Int32Array::from(vec![1, 1, 1, 2, 2, 3, 3, 4]);
+    let columns: Vec<Column<'_>> = vec![("g", false, Arc::new(groups)), ("u", false, Arc::new(column.unwrap()))];
+    table(context, "approx_distinct_union_test", columns);
+}
+
+/// Tables with structs by number, and one of them with the same structs as they are.
+fn dictionaries_of_structs(context: &SessionContext) {
+    let structs = |names: &[&str], ids: &[i32]| -> ArrayRef {
+        let fields = vec![Field::new("name", DataType::Utf8, false), Field::new("id", DataType::Int32, false)];
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from(names.to_vec())), Arc::new(Int32Array::from(ids.to_vec()))];
+        Arc::new(StructArray::new(fields.into(), columns, None))
+    };
+    let by_number = |keys: Vec<Option<u32>>, values: ArrayRef| -> ArrayRef {
+        Arc::new(DictionaryArray::<UInt32Type>::try_new(UInt32Array::from(keys), values).unwrap())
+    };
+    let keys = [0, 1, 2, 0, 1].map(Some).to_vec();
+    let numbered = by_number(keys, structs(&["Alice", "Bob", "Carol"], &[1, 2, 3]));
+    let plain = structs(&["Alice", "Bob", "Carol", "Alice", "Bob"], &[1, 2, 3, 1, 2]);
+    table(context, "dict_struct_table", vec![("dict_struct", false, numbered), ("plain_struct", false, plain)]);
+    let nullable = by_number(vec![Some(0), None, Some(1), None], structs(&["X", "Y"], &[10, 20]));
+    table(context, "dict_struct_nullable", vec![("ds", true, nullable)]);
+}
+
+/// A column of a table: its name, whether it may be null, and its values.
+type Column<'a> = (&'a str, bool, ArrayRef);
+
+fn table(context: &SessionContext, name: &str, columns: Vec<Column<'_>>) {
+    let field = |(name, nullable, values): &Column<'_>| Field::new(*name, values.data_type().clone(), *nullable);
+    let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
+    let arrays = columns.into_iter().map(|(_, _, values)| values).collect();
+    context.register_batch(name, RecordBatch::try_new(Arc::new(schema), arrays).unwrap()).unwrap();
 }
 
 /// A table without rows that has a map.
