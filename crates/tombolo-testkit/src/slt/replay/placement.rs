@@ -115,7 +115,9 @@ impl Placed {
                     }
                     fits
                 }
-                Place::Parquet(folder) => folder.try_parquet(name, 1024, &batches).is_ok(),
+                Place::Parquet(folder) => {
+                    parquet_can_hold(&snapshot.batch) && folder.try_parquet(name, 1024, &batches).is_ok()
+                }
             };
         if !placed {
             let source = snapshot.name.catalog().unwrap_or(MEMORY);
@@ -158,6 +160,11 @@ impl Placed {
 
 fn options(search_path: Vec<String>) -> QueryOptions {
     QueryOptions { timeout: Some(TIME_LIMIT), search_path, ..QueryOptions::default() }
+}
+
+/// Whether the writer of Parquet can be asked at all: of a union it does not say that it cannot write it.
+fn parquet_can_hold(batch: &RecordBatch) -> bool {
+    !batch.schema().flattened_fields().iter().any(|field| matches!(field.data_type(), DataType::Union(..)))
 }
 
 /// Whether SQLite can hold every value of a table.
