@@ -3,7 +3,9 @@
 
 mod case;
 mod checked;
+mod constant_subquery;
 mod context;
+mod literal_sides;
 mod names;
 mod not_in;
 mod null_equality;

@@ -10,6 +10,8 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
+use super::constant_subquery::ConstantSubqueryRule;
+use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
 use super::sort_merge::SortMergeRule;
 use super::union_order::UnionOrderRule;
@@ -48,13 +50,19 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     Ok(session)
 }
 
-/// DataFusion's logical rules, one of them kept from joins that it would change.
+/// DataFusion's logical rules, one of them kept from joins that it would change, and ours before two that give wrong rows of what
+/// they meet.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let rules = Optimizer::new().rules.into_iter();
-    let kept = |rule: Arc<dyn OptimizerRule + Send + Sync>| -> Arc<dyn OptimizerRule + Send + Sync> {
-        if rule.name() == "eliminate_cross_join" { Arc::new(NullEqualityRule(rule)) } else { rule }
-    };
-    rules.map(kept).collect()
+    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
+    for rule in Optimizer::new().rules {
+        match rule.name() {
+            "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
+            "push_down_filter" => rules.extend([Arc::new(LiteralSidesRule) as _, rule]),
+            "scalar_subquery_to_join" => rules.extend([Arc::new(ConstantSubqueryRule) as _, rule]),
+            _ => rules.push(rule),
+        }
+    }
+    rules
 }
 
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other

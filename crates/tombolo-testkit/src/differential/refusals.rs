@@ -28,6 +28,14 @@ const REFUSALS: &[Refusal] = &[
     },
 ];
 
+/// Why a query fails whose integers leave their type.
+pub(super) const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
+
+/// Whether integers left their type.
+pub(super) fn overflows(code: ErrorCode, message: &str) -> bool {
+    code == ErrorCode::ComputationFailed && message.contains("overflow happened on")
+}
+
 /// The reason of a refusal that is meant.
 pub(super) fn reason(code: ErrorCode, message: &str) -> Option<&'static str> {
     REFUSALS.iter().find(|known| known.code == code && message.contains(known.message)).map(|known| known.reason)

@@ -136,11 +136,16 @@ impl Generator<'_> {
     fn windowed(&mut self, select: &mut Select, scope: &[Visible], wanted: Option<&[Type]>) {
         let place = Place::rows(scope);
         let kinds = self.kinds(wanted, &place, 3);
+        // Rows without a key may be alike, and each of two windows may take another of them first.
+        let has_twins = scope.iter().any(|visible| visible.identity.len() == visible.columns.len());
+        let mut windows = 0;
         for kind in kinds {
-            let expr = if self.random.chance(60) { self.window(kind, scope) } else { self.expr(kind, &place, 1) };
+            let window = self.random.chance(60) && !(has_twins && windows > 0);
+            windows += usize::from(window);
+            let expr = if window { self.window(kind, scope) } else { self.expr(kind, &place, 1) };
             self.item(select, expr);
         }
-        if wanted.is_none() {
+        if wanted.is_none() && !(has_twins && windows > 0) {
             let kind = self.random.weighted(&[(3, Type::Int), (1, Type::Float), (1, Type::Text)]);
             let expr = self.window(kind, scope);
             self.item(select, expr);
