@@ -9,12 +9,14 @@ mod literal_sides;
 mod names;
 mod not_in;
 mod null_equality;
+mod outer_join_constants;
 mod relations;
 mod scope;
 mod session;
 mod sort_merge;
 mod text;
 mod union_order;
+mod unordered;
 mod using;
 
 use std::sync::Arc;

@@ -38,6 +38,8 @@ pub struct Counts {
     /// Answers that SQLite alone gave too, and those that it was not asked for or gave up.
     pub alone: usize,
     pub given_up: usize,
+    /// Answers that SQLite alone gave too, and plain DataFusion did not.
+    pub against_reference: usize,
     pub refused: BTreeMap<&'static str, usize>,
     /// Failures of all ways alike.
     pub failed: BTreeMap<String, usize>,
@@ -162,6 +164,7 @@ impl Counts {
                 self.rows += rows;
                 self.empty += usize::from(rows == 0);
                 self.alone += usize::from(alone == AloneVerdict::Same);
+                self.against_reference += usize::from(alone == AloneVerdict::AgainstReference);
                 self.given_up += usize::from(alone == AloneVerdict::GivenUp);
             }
             Verdict::Refused(reason) => *self.refused.entry(reason).or_default() += 1,
@@ -181,9 +184,10 @@ fn outline(error: &str) -> String {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { queries, answered, rows, empty, alone, given_up, .. } = self;
+        let Self { queries, answered, rows, empty, alone, given_up, against_reference, .. } = self;
         writeln!(f, "{queries} queries: {answered} answered alike with {rows} rows, {empty} of them empty")?;
         writeln!(f, "{alone} answered by SQLite alone too; {given_up} given up there")?;
+        writeln!(f, "{against_reference} answered so by all but plain DataFusion")?;
         for (reason, count) in &self.refused {
             writeln!(f, "{count} refused: {reason}")?;
         }

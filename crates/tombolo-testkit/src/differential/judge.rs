@@ -28,6 +28,8 @@ pub enum Verdict {
 pub enum AloneVerdict {
     /// It did, and the same.
     Same,
+    /// It did, and all ways of Tombolo the same; it is plain DataFusion that stands alone.
+    AgainstReference,
     /// The query has something that SQLite does not do alike.
     Untranslated,
     /// It took too long.
@@ -81,6 +83,31 @@ impl World {
         if let Some(defect) = wanted.as_ref().err().and_then(|error| known::defect(error)) {
             return Verdict::Fails(defect.to_owned());
         }
+        let verdict = self.judge_by(statement, ways, alone, wanted.clone()).await;
+        // DataFusion has defects that Tombolo keeps itself from. Two engines against it that have nothing in common are right.
+        let (Verdict::Different(Difference { kind: Kind::Answers, .. }), Ok(wanted), Some(sql)) =
+            (&verdict, wanted, alone)
+        else {
+            return verdict;
+        };
+        let Ok(batch) = self.alone.ask(sql, &wanted.0) else { return verdict };
+        if statement.is_tied(&wanted.0) {
+            return verdict;
+        }
+        match self.judge_by(statement, ways, None, Ok((batch.schema(), vec![batch]))).await {
+            Verdict::Same { rows, .. } => Verdict::Same { rows, alone: AloneVerdict::AgainstReference },
+            _ => verdict,
+        }
+    }
+
+    /// Compares the ways with the answer that is wanted.
+    async fn judge_by(
+        &self,
+        statement: &Statement,
+        ways: &[usize],
+        alone: Option<&str>,
+        wanted: Result<Rows, String>,
+    ) -> Verdict {
         let mut all = None;
         let (mut refused, mut failure) = (None, None::<Failure>);
         let mut has_overflowed = false;
