@@ -4,12 +4,12 @@
 mod case;
 mod checked;
 mod constant_subquery;
+mod constants;
 mod context;
 mod literal_sides;
 mod names;
 mod not_in;
 mod null_equality;
-mod outer_join_constants;
 mod relations;
 mod scope;
 mod session;

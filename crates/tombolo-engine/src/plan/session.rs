@@ -11,9 +11,9 @@ use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
 use super::constant_subquery::ConstantSubqueryRule;
+use super::constants::ConstantsRule;
 use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
-use super::outer_join_constants::OuterJoinConstantsRule;
 use super::sort_merge::SortMergeRule;
 use super::union_order::UnionOrderRule;
 use crate::settings::Settings;
@@ -73,7 +73,7 @@ fn physical_rules(frugal: bool) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sy
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     rules.insert(0, Arc::new(UnionOrderRule));
-    rules.insert(1, Arc::new(OuterJoinConstantsRule));
+    rules.insert(1, Arc::new(ConstantsRule));
     if frugal {
         rules.insert(0, Arc::new(SortMergeRule));
     }

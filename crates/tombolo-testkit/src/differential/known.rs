@@ -18,6 +18,10 @@ const DEFECTS: &[Defect] = &[
         what: "DataFusion loses the order of a union one of whose branches has constants or one column twice",
     },
     Defect {
+        parts: &["No field named __correlated_sq"],
+        what: "DataFusion loses a column of a sub-select that it made a join of",
+    },
+    Defect {
         parts: &["panicked", "attempt to subtract with overflow"],
         what: "DataFusion's date_trunc computes with what stands in place of a null, and panics in a build with checks",
     },
