@@ -10,6 +10,7 @@ mod literal_sides;
 mod names;
 mod not_in;
 mod null_equality;
+mod one_row;
 mod relations;
 mod scope;
 mod session;

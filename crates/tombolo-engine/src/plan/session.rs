@@ -14,6 +14,7 @@ use super::constant_subquery::ConstantSubqueryRule;
 use super::constants::ConstantsRule;
 use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
+use super::one_row::OneRowRule;
 use super::sort_merge::SortMergeRule;
 use super::union_order::UnionOrderRule;
 use crate::settings::Settings;
@@ -51,14 +52,14 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     Ok(session)
 }
 
-/// DataFusion's logical rules, one of them kept from joins that it would change, and ours before two that give wrong rows of what
-/// they meet.
+/// DataFusion's logical rules; some of them kept from plans that they give wrong rows of, and ours before others.
+/// docs/dev/datafusion.md has a query for each.
 fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
-            "push_down_filter" => rules.extend([Arc::new(LiteralSidesRule) as _, rule]),
+            "push_down_filter" => rules.extend([Arc::new(LiteralSidesRule) as _, Arc::new(OneRowRule(rule)) as _]),
             "scalar_subquery_to_join" => rules.extend([Arc::new(ConstantSubqueryRule) as _, rule]),
             _ => rules.push(rule),
         }
