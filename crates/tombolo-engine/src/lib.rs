@@ -20,5 +20,7 @@ pub use catalog::SourceConfig;
 pub use check::{Explanation, Receipt};
 pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
 pub use engine::{Engine, EngineConfig, QueryOptions};
+#[doc(hidden)]
+pub use plan::guards;
 pub use settings::{PushdownRule, PushdownRules, Settings};
 pub use tombolo_connector::{Error, ErrorCode, Result};

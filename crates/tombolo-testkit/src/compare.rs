@@ -12,7 +12,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::sql::sqlparser::ast::{Expr, OrderByKind, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, OrderByKind, SelectItem, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -212,13 +212,26 @@ pub(crate) fn sorted_columns(statement: &str, schema: &Schema) -> Vec<usize> {
     let Some(Statement::Query(query)) = statements.first() else { return Vec::new() };
     let Some(order) = &query.order_by else { return Vec::new() };
     let OrderByKind::Expressions(keys) = &order.kind else { return (0..schema.fields().len()).collect() };
+    let items: Vec<Option<Expr>> = match query.body.as_ref() {
+        SetExpr::Select(select) => select.projection.iter().map(written).collect(),
+        _ => Vec::new(),
+    };
     let position = |expr: &Expr| match expr {
         Expr::Identifier(name) => schema.index_of(&name.value).ok(),
-        Expr::CompoundIdentifier(names) => schema.index_of(&names.last()?.value).ok(),
+        // Another table's column of that name may be in the answer.
+        Expr::CompoundIdentifier(_) => items.iter().position(|item| item.as_ref() == Some(expr)),
         Expr::Value(value) => value.to_string().parse::<usize>().ok()?.checked_sub(1),
         _ => None,
     };
     // What follows a key that cannot be seen is only sorted among rows that are equal in that one.
     let seen = keys.iter().map_while(|key| position(&key.expr)).collect();
     if matches!(query.body.as_ref(), SetExpr::Values(_)) { Vec::new() } else { seen }
+}
+
+/// What an item of a select list is made of, where that is one column.
+fn written(item: &SelectItem) -> Option<Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
+        _ => None,
+    }
 }

@@ -17,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use tombolo_engine::guards;
 
 /// Plain DataFusion, whose schemas are named like the sources of a lab, so that it takes the same statements.
 #[derive(Clone)]
@@ -32,29 +33,30 @@ impl Reference {
     /// Makes one without tables.
     #[expect(clippy::new_without_default, reason = "as for a lab")]
     pub fn new() -> Self {
-        Self::with_rules(Optimizer::new().rules, None)
+        // These rules mix up columns of one name across a join, see docs/adr/0006-no-physical-filter-push-down.md.
+        let mut physical = PhysicalOptimizer::new().rules;
+        physical.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+        Self::with_rules(Optimizer::new().rules, physical)
     }
 
-    /// Makes one without tables and without the shortcuts that were seen to give wrong rows (docs/dev/datafusion.md), to compare
-    /// answers with.
+    /// Makes one without tables, kept from the defects that are known (docs/dev/datafusion.md) by the engine's own rules, so that
+    /// what is found by comparing with it is something new. That these rules are right is SQLite's to say.
     pub fn careful() -> Self {
-        let mut logical = Optimizer::new().rules;
-        logical.retain(|rule| rule.name() != "eliminate_cross_join");
-        Self::with_rules(logical, Some(Arc::new(WholeSortRule)))
+        let mut physical = guards::physical_rules();
+        physical.push(Arc::new(WholeSortRule));
+        let reference = Self::with_rules(guards::logical_rules(), physical);
+        reference.0.add_analyzer_rule(Arc::new(guards::InListRule));
+        reference
     }
 
     fn with_rules(
         logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
-        last: Option<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+        physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
     ) -> Self {
-        // These rules mix up columns of one name across a join, see docs/adr/0006-no-physical-filter-push-down.md.
-        let mut rules = PhysicalOptimizer::new().rules;
-        rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
-        rules.extend(last);
         let mut config = SessionConfig::new().with_target_partitions(2);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
-        let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(rules);
+        let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
         Self(SessionContext::new_with_state(state.build()))
     }
 

@@ -10,8 +10,10 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
+use super::constant_not_in::ConstantNotInRule;
 use super::constant_subquery::ConstantSubqueryRule;
 use super::constants::ConstantsRule;
+use super::in_list::InListRule;
 use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
 use super::one_row::OneRowRule;
@@ -42,10 +44,11 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(logical_rules())
-        .with_physical_optimizer_rules(physical_rules(frugal))
+        .with_physical_optimizer_rules(if frugal { frugal_rules() } else { physical_rules() })
         .build();
     // The one time that all of a query's now(), current_date() and current_time() are.
     session.mark_start_execution();
+    session.add_analyzer_rule(Arc::new(InListRule));
     session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
     // In place of DataFusion's own of that name.
     session.register_udaf(Arc::new(checked_sum()))?;
@@ -54,12 +57,13 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
 
 /// DataFusion's logical rules; some of them kept from plans that they give wrong rows of, and ours before others.
 /// docs/dev/datafusion.md has a query for each.
-fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([Arc::new(LiteralSidesRule) as _, Arc::new(OneRowRule(rule)) as _]),
+            "decorrelate_predicate_subquery" => rules.extend([Arc::new(ConstantNotInRule) as _, rule]),
             "scalar_subquery_to_join" => rules.extend([Arc::new(ConstantSubqueryRule) as _, rule]),
             _ => rules.push(rule),
         }
@@ -70,13 +74,16 @@ fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 /// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
 /// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
 /// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
-fn physical_rules(frugal: bool) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     rules.insert(0, Arc::new(UnionOrderRule));
     rules.insert(1, Arc::new(ConstantsRule));
-    if frugal {
-        rules.insert(0, Arc::new(SortMergeRule));
-    }
+    rules
+}
+
+fn frugal_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = physical_rules();
+    rules.insert(0, Arc::new(SortMergeRule));
     rules
 }

@@ -110,7 +110,7 @@ impl World {
     ) -> Verdict {
         let mut all = None;
         let (mut refused, mut failure) = (None, None::<Failure>);
-        let mut has_overflowed = false;
+        let mut outside = None;
         for &way in ways {
             let way = &self.ways[way];
             let given = World::ask(way, &statement.sql).await;
@@ -123,7 +123,9 @@ impl World {
                     return difference(Kind::Internal, format!("{found}"));
                 }
                 // Whether a row that overflows is reached at all depends on what is done before; a way that answers is compared.
-                (Err(found), Ok(_)) if refusals::overflows(found.code, &found.message) => has_overflowed = true,
+                (Err(found), Ok(_)) if refusals::outside(found.code, &found.message).is_some() => {
+                    outside = refusals::outside(found.code, &found.message);
+                }
                 (Err(found), Ok(_)) => match refusals::reason(found.code, &found.message) {
                     Some(reason) => refused = Some(reason),
                     None => return difference(Kind::Fails(found.code.name()), format!("it fails with {found}")),
@@ -159,8 +161,10 @@ impl World {
                 None => error,
             }),
             (Ok(_), Some(reason)) => Verdict::Refused(reason),
-            (Ok(_), None) if has_overflowed => Verdict::Refused(refusals::OVERFLOW),
-            (Ok(wanted), None) => self.judge_alone(statement, alone, &wanted, all.and_then(Result::ok)),
+            (Ok(wanted), None) => match outside {
+                Some(reason) => Verdict::Refused(reason),
+                None => self.judge_alone(statement, alone, &wanted, all.and_then(Result::ok)),
+            },
         }
     }
 

@@ -28,12 +28,16 @@ const REFUSALS: &[Refusal] = &[
     },
 ];
 
-/// Why a query fails whose integers leave their type.
-pub(super) const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
+const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
 
-/// Whether integers left their type.
-pub(super) fn overflows(code: ErrorCode, message: &str) -> bool {
-    code == ErrorCode::ComputationFailed && message.contains("overflow happened on")
+/// Whether a way cannot be compared for a reason of its own: integers left their type, or there was too little memory for batches
+/// of two rows.
+pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
+    match code {
+        ErrorCode::ComputationFailed if message.contains("overflow happened on") => Some(OVERFLOW),
+        ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
+        _ => None,
+    }
 }
 
 /// The reason of a refusal that is meant.
