@@ -13,6 +13,7 @@ mod names;
 mod not_in;
 mod null_equality;
 mod one_row;
+mod optional;
 mod relations;
 mod scope;
 mod session;

@@ -17,6 +17,7 @@ use super::in_list::InListRule;
 use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
 use super::one_row::OneRowRule;
+use super::optional::OptionalRule;
 use super::sort_merge::SortMergeRule;
 use super::union_order::UnionOrderRule;
 use crate::settings::Settings;
@@ -77,6 +78,11 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    for rule in &mut rules {
+        if rule.name() == "ProjectionPushdown" {
+            *rule = Arc::new(OptionalRule(Arc::clone(rule)));
+        }
+    }
     rules.insert(0, Arc::new(UnionOrderRule));
     rules.insert(1, Arc::new(ConstantsRule));
     rules
