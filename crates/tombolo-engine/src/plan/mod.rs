@@ -7,6 +7,7 @@ mod constant_not_in;
 mod constant_subquery;
 mod constants;
 mod context;
+mod distinct_limit;
 mod in_list;
 mod literal_sides;
 mod names;

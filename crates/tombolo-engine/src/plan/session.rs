@@ -13,6 +13,7 @@ use super::checked::{CheckedArithmeticRule, checked_sum};
 use super::constant_not_in::ConstantNotInRule;
 use super::constant_subquery::ConstantSubqueryRule;
 use super::constants::ConstantsRule;
+use super::distinct_limit::DistinctLimitRule;
 use super::in_list::InListRule;
 use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
@@ -85,6 +86,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     }
     rules.insert(0, Arc::new(UnionOrderRule));
     rules.insert(1, Arc::new(ConstantsRule));
+    rules.push(Arc::new(DistinctLimitRule));
     rules
 }
 
