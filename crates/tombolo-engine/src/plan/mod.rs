@@ -18,6 +18,7 @@ mod optional;
 mod relations;
 mod scope;
 mod session;
+mod skip_order;
 mod sort_merge;
 mod text;
 mod union_order;

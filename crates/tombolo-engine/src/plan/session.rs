@@ -19,6 +19,7 @@ use super::literal_sides::LiteralSidesRule;
 use super::null_equality::NullEqualityRule;
 use super::one_row::OneRowRule;
 use super::optional::OptionalRule;
+use super::skip_order::SkipOrderRule;
 use super::sort_merge::SortMergeRule;
 use super::union_order::UnionOrderRule;
 use crate::settings::Settings;
@@ -86,7 +87,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     }
     rules.insert(0, Arc::new(UnionOrderRule));
     rules.insert(1, Arc::new(ConstantsRule));
-    rules.push(Arc::new(DistinctLimitRule));
+    rules.insert(2, Arc::new(SkipOrderRule::First));
+    rules.extend([Arc::new(SkipOrderRule::Last) as _, Arc::new(DistinctLimitRule) as _]);
     rules
 }
 
