@@ -3,15 +3,18 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
+use datafusion::physical_expr::window::StandardWindowExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec, SymmetricHashJoinExec};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 
 use super::unordered::UnorderedExec;
 
-/// Hides from DataFusion's rules which columns are constant where they are not so any more above.
+/// Hides from DataFusion's rules which columns are constant where they are not so any more above, and the order of values that
+/// aggregates over windows do not have.
 ///
 /// DataFusion holds a column that is constant on a side of a join that is filled up with nulls to be constant above the join too,
 /// where it is null in the rows without a partner; and one that is constant below grouping sets, in some of which it is null. It
@@ -48,11 +51,19 @@ fn hidden(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionP
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
         plan = plan.replace_children(inputs.collect(), options)?;
     }
-    // A key can be a constant by itself.
-    if has_sets && has_constants(&plan) {
+    // A key can be a constant by itself; and windows say an order of their values that has the nulls at the wrong end.
+    if (has_sets && has_constants(&plan)) || has_growing_windows(plan.as_ref()) {
         plan = Arc::new(UnorderedExec::new(plan));
     }
     Ok(Transformed::yes(plan))
+}
+
+/// Whether it computes aggregates over windows, of which DataFusion holds some to grow from row to row.
+fn has_growing_windows(plan: &dyn ExecutionPlan) -> bool {
+    let bounded = plan.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
+    let windows = bounded.or_else(|| plan.downcast_ref::<WindowAggExec>().map(WindowAggExec::window_expr));
+    let is_aggregate = |window: &Arc<dyn WindowExpr>| !window.as_any().is::<StandardWindowExpr>();
+    windows.is_some_and(|windows| windows.iter().any(is_aggregate))
 }
 
 fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
