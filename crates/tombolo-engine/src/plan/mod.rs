@@ -8,6 +8,7 @@ mod constant_subquery;
 mod constants;
 mod context;
 mod distinct_limit;
+pub mod guards;
 mod in_list;
 mod literal_sides;
 mod names;
@@ -43,12 +44,6 @@ use context::PlanContext;
 pub(crate) use checked::{plain, plain_physical};
 pub(crate) use names::named_output;
 pub(crate) use session::new_session;
-
-/// DataFusion's rules as Tombolo uses them, kept from plans that they give wrong rows of: for tests that compare with DataFusion.
-pub mod guards {
-    pub use super::in_list::InListRule;
-    pub use super::session::{logical_rules, physical_rules};
-}
 pub(crate) use text::{expr_text, join_texts, type_text};
 
 /// Resolves the names of a statement and plans it, without any optimisation yet.

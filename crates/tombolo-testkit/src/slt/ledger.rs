@@ -229,7 +229,6 @@ mod tests {
         let list = Ledger::read("[a.slt]\npassed: none 1\n7 none: either: two rows tie\n");
         for run in ["[a.slt]\npassed: none 2\n", "[a.slt]\npassed: none 1\n7 none: other rows\n"] {
             let mut now = Ledger::read(run);
-            assert!(!now.differences(&list).is_empty());
             now.settle(&list);
             assert_eq!(now, list);
         }
