@@ -23,7 +23,7 @@ async fn queries_made_at_random_are_answered_alike_in_all_ways() {
     let until = match number("TOMBOLO_FUZZ_MINUTES") {
         Some(minutes) => Until { time: Duration::from_secs(minutes * 60), queries: usize::MAX },
         // What the suite has time for.
-        None => Until { time: Duration::from_secs(45), queries: 300 },
+        None => Until { time: Duration::from_secs(45), queries: 100 },
     };
     let until =
         Until { queries: number("TOMBOLO_FUZZ_QUERIES").map_or(until.queries, |count| count as usize), ..until };

@@ -361,7 +361,9 @@ liars! {
         "pushdown/sort/*", "pushdown/limit/after a sort", "pushdown/limit/of groups",
     ];
     a_last_batch_that_is_lost: LastBatchLost is found out by [
-        "limits/more rows than a batch", "pushdown/aggregate/of many rows", "pushdown/sort/many rows", "types/big",
+        "faults/a source that falls silent", "faults/an error at any row", "faults/an error of any call",
+        "faults/batches of any size", "limits/more rows than a batch", "pushdown/aggregate/of many rows",
+        "pushdown/sort/many rows", "types/big",
     ];
     a_left_join_that_is_inner: LeftJoinIsInner is found out by [
         "pushdown/join/keys that are null and come several times", "pushdown/join/left",
