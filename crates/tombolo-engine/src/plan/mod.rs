@@ -3,27 +3,15 @@
 
 mod case;
 mod checked;
-mod constant_not_in;
-mod constant_subquery;
-mod constants;
 mod context;
-mod distinct_limit;
 pub mod guards;
-mod in_list;
-mod literal_sides;
 mod names;
 mod not_in;
-mod null_equality;
-mod one_row;
-mod optional;
 mod relations;
 mod scope;
 mod session;
-mod skip_order;
 mod sort_merge;
 mod text;
-mod union_order;
-mod unordered;
 mod using;
 
 use std::sync::Arc;

@@ -4,24 +4,12 @@ use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
-use super::constant_not_in::ConstantNotInRule;
-use super::constant_subquery::ConstantSubqueryRule;
-use super::constants::ConstantsRule;
-use super::distinct_limit::DistinctLimitRule;
-use super::in_list::InListRule;
-use super::literal_sides::LiteralSidesRule;
-use super::null_equality::NullEqualityRule;
-use super::one_row::OneRowRule;
-use super::optional::OptionalRule;
-use super::skip_order::SkipOrderRule;
-use super::sort_merge::SortMergeRule;
-use super::union_order::UnionOrderRule;
+use super::guards::{InListRule, logical_rules, physical_rules};
+use super::sort_merge;
 use crate::settings::Settings;
 
 /// Rows in a batch where memory is short: what spilled is read back a batch from each file.
@@ -58,42 +46,8 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     Ok(session)
 }
 
-/// DataFusion's logical rules; some of them kept from plans that they give wrong rows of, and ours before others.
-/// docs/dev/datafusion.md has a query for each.
-pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
-    for rule in Optimizer::new().rules {
-        match rule.name() {
-            "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
-            "push_down_filter" => rules.extend([Arc::new(LiteralSidesRule) as _, Arc::new(OneRowRule(rule)) as _]),
-            "decorrelate_predicate_subquery" => rules.extend([Arc::new(ConstantNotInRule) as _, rule]),
-            "scalar_subquery_to_join" => rules.extend([Arc::new(ConstantSubqueryRule) as _, rule]),
-            _ => rules.push(rule),
-        }
-    }
-    rules
-}
-
-/// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
-/// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
-/// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
-pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
-    for rule in &mut rules {
-        if rule.name() == "ProjectionPushdown" {
-            *rule = Arc::new(OptionalRule(Arc::clone(rule)));
-        }
-    }
-    rules.insert(0, Arc::new(UnionOrderRule));
-    rules.insert(1, Arc::new(ConstantsRule));
-    rules.insert(2, Arc::new(SkipOrderRule::First));
-    rules.extend([Arc::new(SkipOrderRule::Last) as _, Arc::new(DistinctLimitRule) as _]);
-    rules
-}
-
 fn frugal_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = physical_rules();
-    rules.insert(0, Arc::new(SortMergeRule));
+    rules.insert(0, Arc::new(sort_merge::RULE));
     rules
 }

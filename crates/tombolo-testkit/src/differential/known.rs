@@ -22,6 +22,10 @@ const DEFECTS: &[Defect] = &[
         what: "DataFusion loses a column of a sub-select that it made a join of",
     },
     Defect {
+        parts: &["`retract_batch` is not implemented"],
+        what: "DataFusion cannot take rows out of some aggregates over a window that ends before the last row",
+    },
+    Defect {
         parts: &["panicked", "attempt to subtract with overflow"],
         what: "DataFusion's date_trunc computes with what stands in place of a null, and panics in a build with checks",
     },

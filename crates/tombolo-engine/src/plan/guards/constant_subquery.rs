@@ -4,7 +4,9 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
+
+use super::rule::EachNode;
 
 /// Puts a constant in place of a scalar sub-select that is one: `(SELECT 'x' FROM … WHERE a = outer.b)` over an aggregate
 /// without groups, which has one row whatever it reads.
@@ -12,33 +14,22 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 /// DataFusion makes a left join of it, and puts back for the rows without a partner what aggregates give of no rows, but not what
 /// stands beside them; so the constant was NULL there. Such a sub-select comes of what the simplifier leaves of
 /// `coalesce('x', max(c))`.
-#[derive(Debug)]
-pub(super) struct ConstantSubqueryRule;
+pub(super) const RULE: EachNode = EachNode { name: "constant_subquery", rewrite };
 
-impl OptimizerRule for ConstantSubqueryRule {
-    fn name(&self) -> &str {
-        "constant_subquery"
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        Some(ApplyOrder::TopDown)
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let replaced = expr.transform_up(|expr| {
-                Ok(match &expr {
-                    Expr::ScalarSubquery(subquery) => {
-                        constant(&subquery.subquery).map_or(Transformed::no(expr), Transformed::yes)
-                    }
-                    _ => Transformed::no(expr),
-                })
-            })?;
-            Ok(replaced.update_data(|expr| name.restore(expr)))
-        })
-    }
+fn rewrite(plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let replaced = expr.transform_up(|expr| {
+            Ok(match &expr {
+                Expr::ScalarSubquery(subquery) => {
+                    constant(&subquery.subquery).map_or(Transformed::no(expr), Transformed::yes)
+                }
+                _ => Transformed::no(expr),
+            })
+        })?;
+        Ok(replaced.update_data(|expr| name.restore(expr)))
+    })
 }
 
 /// The one value of a sub-select that has one row whatever it reads, if it is a constant.

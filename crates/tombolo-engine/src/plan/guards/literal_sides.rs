@@ -1,31 +1,22 @@
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
+
+use super::rule::EachNode;
 
 /// Puts the literal of a comparison on its right, in conditions of joins and filters.
 ///
 /// DataFusion does so for filters and not for joins, and then infers a filter of one side from the join's condition. Where it
 /// meets `x = 1` and `1 = x` in one filter, it holds them to contradict each other, and the filter to be false.
-#[derive(Debug)]
-pub(super) struct LiteralSidesRule;
+pub(super) const RULE: EachNode = EachNode { name: "literal_sides", rewrite };
 
-impl OptimizerRule for LiteralSidesRule {
-    fn name(&self) -> &str {
-        "literal_sides"
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        Some(ApplyOrder::TopDown)
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            LogicalPlan::Join(_) | LogicalPlan::Filter(_) => {
-                plan.map_expressions(|expr| expr.transform_up(|expr| Ok(with_literal_right(expr))))
-            }
-            other => Ok(Transformed::no(other)),
+fn rewrite(plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    match plan {
+        LogicalPlan::Join(_) | LogicalPlan::Filter(_) => {
+            plan.map_expressions(|expr| expr.transform_up(|expr| Ok(with_literal_right(expr))))
         }
+        other => Ok(Transformed::no(other)),
     }
 }
 

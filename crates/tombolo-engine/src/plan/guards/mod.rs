@@ -1,0 +1,66 @@
+//! DataFusion's rules as Tombolo uses them, kept from plans that they give wrong rows of. docs/dev/datafusion.md has a query for
+//! each. They are public for tests that compare with DataFusion.
+
+mod aggregate_limit;
+mod constant_not_in;
+mod constant_subquery;
+mod constants;
+mod in_list;
+mod literal_sides;
+mod null_equality;
+mod one_row;
+mod optional;
+mod rule;
+mod skip_order;
+mod union_order;
+mod unordered;
+
+use std::sync::Arc;
+
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+pub use in_list::InListRule;
+use null_equality::NullEqualityRule;
+use one_row::OneRowRule;
+use optional::OptionalRule;
+use rule::EachNode;
+pub(super) use rule::{EachOperator, Rewritten};
+
+/// DataFusion's logical rules, ours before and around some of them.
+pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
+    for rule in Optimizer::new().rules {
+        match rule.name() {
+            "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
+            "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
+            "decorrelate_predicate_subquery" => rules.extend([each_node(constant_not_in::RULE), rule]),
+            "scalar_subquery_to_join" => rules.extend([each_node(constant_subquery::RULE), rule]),
+            _ => rules.push(rule),
+        }
+    }
+    rules
+}
+
+/// DataFusion's physical rules but for the two that push filters through operators. They find a filter's columns on the other
+/// side of a join by name alone; where both sides have a column of that name, the filter can land on the wrong one, and rows are
+/// wrong. The logical rules have pushed every filter before, and a source gets its filters from the push-down stage.
+pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let theirs = PhysicalOptimizer::new().rules.into_iter().filter(|rule| !rule.name().starts_with("FilterPushdown"));
+    let theirs = theirs.map(|rule| match rule.name() {
+        "ProjectionPushdown" | "aggregate_statistics" => Arc::new(OptionalRule(rule)) as _,
+        _ => rule,
+    });
+    let before = [union_order::RULE, constants::RULE, skip_order::FIRST].map(each_operator);
+    let after = [skip_order::LAST, aggregate_limit::RULE].map(each_operator);
+    before.into_iter().chain(theirs).chain(after).collect()
+}
+
+fn each_node(rule: EachNode) -> Arc<dyn OptimizerRule + Send + Sync> {
+    Arc::new(rule)
+}
+
+fn each_operator(rule: EachOperator) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+    Arc::new(rule)
+}

@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+
+/// A logical rule that looks at each node by itself, from the root down.
+#[derive(Debug)]
+pub(super) struct EachNode {
+    pub(super) name: &'static str,
+    pub(super) rewrite: fn(LogicalPlan, &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>>,
+}
+
+impl OptimizerRule for EachNode {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        (self.rewrite)(plan, config)
+    }
+}
+
+/// What a rule makes of an operator.
+pub(in crate::plan) type Rewritten = Result<Transformed<Arc<dyn ExecutionPlan>>>;
+
+/// A physical rule that looks at each operator by itself, from the leaves up.
+#[derive(Debug)]
+pub(in crate::plan) struct EachOperator {
+    pub(in crate::plan) name: &'static str,
+    pub(in crate::plan) rewrite: fn(Arc<dyn ExecutionPlan>) -> Rewritten,
+}
+
+impl PhysicalOptimizerRule for EachOperator {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(plan.transform_up(self.rewrite)?.data)
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
