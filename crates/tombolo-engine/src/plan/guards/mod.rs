@@ -2,7 +2,7 @@
 //! each. They are public for tests that compare with DataFusion.
 
 mod aggregate_limit;
-mod constant_not_in;
+mod computed_not_in;
 mod constant_subquery;
 mod constants;
 mod in_list;
@@ -35,7 +35,7 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         match rule.name() {
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
-            "decorrelate_predicate_subquery" => rules.extend([each_node(constant_not_in::RULE), rule]),
+            "decorrelate_predicate_subquery" => rules.extend([each_node(computed_not_in::RULE), rule]),
             "scalar_subquery_to_join" => rules.extend([each_node(constant_subquery::RULE), rule]),
             _ => rules.push(rule),
         }
