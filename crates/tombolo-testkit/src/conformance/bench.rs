@@ -90,15 +90,10 @@ impl Bench {
             reference.memory(&source, table.name, vec![table.batch.clone()]);
         }
         let temp = TempDir::new().unwrap();
-        let settings = |pushdown| Settings {
-            parallel: 2,
-            pushdown,
-            temp_dir: Some(temp.path().join("engine")),
-            ..Settings::default()
-        };
         let config = source_config(&source, harness.connector(), site.options());
-        let engine = engine(site.registry(), config.clone(), settings(tombolo_engine::PushdownRules::ALL));
-        let unpushed = engine_of(&site.registry(), config, settings(tombolo_engine::PushdownRules::NONE));
+        let engine = engine_of(site.registry(), config.clone(), settings_in(&temp));
+        let settings = Settings { pushdown: tombolo_engine::PushdownRules::NONE, ..settings_in(&temp) };
+        let unpushed = engine_of(site.registry(), config, settings);
         let connector = engine.source(&source).unwrap().connector().await;
         let capabilities = connector.map_err(|error| error.to_string())?.capabilities().clone();
         let reference = BenchReference(reference);
@@ -152,17 +147,18 @@ impl Bench {
 
     /// An engine over the source with other settings.
     pub fn engine_with(&self, change: impl FnOnce(Settings) -> Settings) -> Engine {
-        let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
-        let config = source_config(&self.source, self.harness.connector(), self.site.options());
-        engine_of(&self.site.registry(), config, change(settings))
+        self.engine_by(self.site.registry(), change)
     }
 
     /// An engine over the source that fails where the switch says so, with other settings.
     pub fn chaotic_engine(&self, switch: &ChaosSwitch, change: impl FnOnce(Settings) -> Settings) -> Engine {
-        let settings = Settings { parallel: 2, temp_dir: Some(self.temp.path().join("engine")), ..Settings::default() };
-        let config = source_config(&self.source, self.harness.connector(), self.site.options());
         let switches = BTreeMap::from([(self.source.clone(), switch.clone())]);
-        engine(chaotic(&self.site.registry(), &switches), config, change(settings))
+        self.engine_by(chaotic(&self.site.registry(), &switches), change)
+    }
+
+    fn engine_by(&self, registry: Registry, change: impl FnOnce(Settings) -> Settings) -> Engine {
+        let config = source_config(&self.source, self.harness.connector(), self.site.options());
+        engine_of(registry, config, change(settings_in(&self.temp)))
     }
 
     /// The rows of a statement, in batches.
@@ -178,15 +174,15 @@ fn source_config(name: &str, kind: &str, options: Options) -> SourceConfig {
     SourceConfig { name: name.to_owned(), kind: kind.to_owned(), options, timeout: None, max_concurrency: None }
 }
 
-fn engine(registry: Registry, config: SourceConfig, settings: Settings) -> Engine {
-    Engine::try_new(EngineConfig { registry, sources: vec![config], settings, state_dir: None }).unwrap()
+fn settings_in(temp: &TempDir) -> Settings {
+    Settings { parallel: 2, temp_dir: Some(temp.path().join("engine")), ..Settings::default() }
 }
 
-fn engine_of(registry: &Registry, config: SourceConfig, settings: Settings) -> Engine {
-    engine(registry.clone(), config, settings)
+fn engine_of(registry: Registry, config: SourceConfig, settings: Settings) -> Engine {
+    Engine::try_new(EngineConfig { registry, sources: vec![config], settings, state_dir: None }).unwrap()
 }
 
 /// An engine over one broken source, called `broken`.
 pub(super) fn engine_over(registry: &Registry, kind: &str, options: Options) -> Engine {
-    engine_of(registry, source_config("broken", kind, options), Settings::default())
+    engine_of(registry.clone(), source_config("broken", kind, options), Settings::default())
 }

@@ -12,14 +12,8 @@ use super::{Bench, Group, Outcome, Trial};
 use crate::ask;
 use crate::fixtures;
 
-macro_rules! trials {
-    ($($name:literal, $proves:literal, $run:ident;)+) => {
-        vec![$(Trial::plain(Group::Catalog, $name, $proves, |bench| $run(bench).boxed())),+]
-    };
-}
-
 pub(super) fn trials() -> Vec<Trial> {
-    trials! {
+    trials! { Group::Catalog;
         "every table is listed", "the tables that are listed are those that were loaded, by their exact names", lists;
         "names match whatever their case", "an unquoted name finds a table and a column of mixed case", any_case;
         "a quoted name is exact", "a quoted name of another case finds nothing", exact_case;
@@ -70,7 +64,7 @@ async fn exact_case(bench: &Bench) -> Outcome {
 
 async fn three_parts(bench: &Bench) -> Outcome {
     let sql = format!("SELECT count(*) AS n FROM {}.{}.customers", bench.source, bench.site.schema());
-    Outcome::of(match ask(&bench.engine, &sql).await {
+    Outcome::from(match ask(&bench.engine, &sql).await {
         Ok(answer) if count_in(&answer.batches) == 20 => Ok(()),
         Ok(_) => Err("it has other rows".to_owned()),
         Err(error) => Err(error.to_string()),
@@ -177,7 +171,7 @@ async fn added(bench: &Bench) -> Outcome {
     if let Err(reason) = alone.site.add_column("people").await {
         return Outcome::Declined(reason);
     }
-    Outcome::of(match alone.rows("SELECT * FROM {s}.people").await {
+    Outcome::from(match alone.rows("SELECT * FROM {s}.people").await {
         Ok(answer) if answer.schema.fields().last().is_some_and(|field| field.name() == "added") => {
             let last = answer.schema.fields().len() - 1;
             let sevens = answer.batches.iter().flat_map(|batch| batch.column(last).as_primitive::<Int64Type>().iter());

@@ -4,17 +4,11 @@ use futures::FutureExt;
 use tombolo_connector::{Error, ErrorCode, Retry};
 
 use super::bench::engine_over;
-use super::{Bench, Group, Outcome, Trial};
+use super::{Bench, Group, Trial};
 use crate::ask;
 
-macro_rules! trials {
-    ($($name:literal, $proves:literal, $run:ident;)+) => {
-        vec![$(Trial::plain(Group::Errors, $name, $proves, |bench| async move { Outcome::of($run(bench).await) }.boxed())),+]
-    };
-}
-
 pub(super) fn trials() -> Vec<Trial> {
-    trials! {
+    trials! { Group::Errors;
         "a source that is not as it should be", "each way in which it can be broken has its code, a hint, the source's name, and says whether to try again", outages;
         "a table that there is not", "its error names the nearest table", no_table;
         "a column that there is not", "its error names the nearest column", no_column;

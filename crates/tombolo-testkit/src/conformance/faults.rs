@@ -8,17 +8,11 @@ use tombolo_connector::{ErrorCode, Retry};
 use tombolo_engine::{Engine, QueryOptions, Settings};
 
 use super::pushdown::same_as_reference;
-use super::{Bench, Group, Outcome, Trial};
+use super::{Bench, Group, Trial};
 use crate::ask;
 
-macro_rules! trials {
-    ($($name:literal, $proves:literal, $run:ident;)+) => {
-        vec![$(Trial::plain(Group::Faults, $name, $proves, |bench| async move { Outcome::of($run(bench).await) }.boxed())),+]
-    };
-}
-
 pub(super) fn trials() -> Vec<Trial> {
-    trials! {
+    trials! { Group::Faults;
         "an error at any row", "a query whose source fails at a row, or in place of the end, fails with what the source said, and the next is right", at_rows;
         "an error of any call", "a call that fails is the query's error with its advice, and the next query is right", at_calls;
         "a source that falls silent", "a time limit ends a query that waits for the source, before its first row and amid its rows", silence;

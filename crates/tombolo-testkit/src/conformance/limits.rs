@@ -7,17 +7,11 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tombolo_engine::{QueryOptions, Settings};
 
 use super::pushdown::same_as_reference;
-use super::{Bench, Group, Outcome, Trial};
+use super::{Bench, Group, Trial};
 use crate::ask;
 
-macro_rules! trials {
-    ($($name:literal, $proves:literal, $run:ident;)+) => {
-        vec![$(Trial::plain(Group::Limits, $name, $proves, |bench| async move { Outcome::of($run(bench).await) }.boxed())),+]
-    };
-}
-
 pub(super) fn trials() -> Vec<Trial> {
-    trials! {
+    trials! { Group::Limits;
         "three hundred columns", "a wide table is read whole, also by one query over all of its columns", wide;
         "a list of many literals", "a filter with five thousand values has the same rows", literals;
         "more rows than a batch", "every row of a larger table comes once, whatever the size of a batch", batches;

@@ -5,6 +5,13 @@
 //! source's own log shows it. What it does not declare it must not do. Always the rows are those that come without any
 //! push-down, and those of plain DataFusion over the same tables in memory.
 
+/// Trials of a group: the name of each, what it proves, and the function that finds out.
+macro_rules! trials {
+    ($group:expr; $($name:literal, $proves:literal, $run:ident;)+) => {
+        vec![$(Trial::plain($group, $name, $proves, |bench| async move { $run(bench).await.into() }.boxed())),+]
+    };
+}
+
 mod bench;
 mod catalog;
 mod errors;
@@ -97,9 +104,10 @@ pub enum Outcome {
 
 impl Outcome {
     pub(crate) const PASSED: Self = Self::Passed(None);
+}
 
-    /// Fails with the first reason that there is.
-    pub(crate) fn of(result: Result<(), String>) -> Self {
+impl From<Result<(), String>> for Outcome {
+    fn from(result: Result<(), String>) -> Self {
         result.map_or_else(Self::Failed, |()| Self::PASSED)
     }
 }

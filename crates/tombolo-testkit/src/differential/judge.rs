@@ -123,13 +123,16 @@ impl World {
                     return difference(Kind::Internal, format!("{found}"));
                 }
                 // Whether a row that overflows is reached at all depends on what is done before; a way that answers is compared.
-                (Err(found), Ok(_)) if refusals::outside(found.code, &found.message).is_some() => {
-                    outside = refusals::outside(found.code, &found.message);
+                (Err(found), Ok(_)) => {
+                    let reason = refusals::outside(found.code, &found.message);
+                    outside = reason.or(outside);
+                    if reason.is_none() {
+                        refused = refusals::reason(found.code, &found.message);
+                        if refused.is_none() {
+                            return difference(Kind::Fails(found.code.name()), format!("it fails with {found}"));
+                        }
+                    }
                 }
-                (Err(found), Ok(_)) => match refusals::reason(found.code, &found.message) {
-                    Some(reason) => refused = Some(reason),
-                    None => return difference(Kind::Fails(found.code.name()), format!("it fails with {found}")),
-                },
                 (Err(found), Err(_)) => failure = Some(found.clone()),
                 (Ok(_), Err(error)) => {
                     return difference(Kind::OnlyAnswer, format!("plain DataFusion fails with {error}"));

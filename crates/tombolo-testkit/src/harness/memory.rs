@@ -4,15 +4,13 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use async_trait::async_trait;
-use tombolo_connector::{
-    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, ErrorCode, NativeQuery, Options, PlannedScan,
-    QueryContext, Registry, RemoteInfo, Result, Scan, ScanOffer, TableDescription, TableRef,
-};
+use tombolo_connector::{ErrorCode, Options, PlannedScan, Registry};
 use tombolo_connectors::REMOTE_LOG;
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
 
 use super::{Carriage, Evidence, Harness, Outage, RemoteEvent, Site, unchanged};
 use crate::fixtures::Fixture;
+use crate::tampered::{Tamper, TamperedFactory};
 
 /// Tables in memory. There is no other side that could keep a log: what is logged is what the connector was told to read.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +44,7 @@ impl Harness for MemoryHarness {
             )
         });
         let factory = MemoryFactory::default().with_source(source, tables.build());
-        Ok(Box::new(MemorySite { factory: Arc::new(RecordingFactory(factory)) }))
+        Ok(Box::new(MemorySite { factory: Arc::new(TamperedFactory::new(factory, Recording)) }))
     }
 
     async fn outages(&self, _folder: &Path) -> Vec<Outage> {
@@ -64,7 +62,7 @@ impl Harness for MemoryHarness {
 
 #[derive(Debug)]
 struct MemorySite {
-    factory: Arc<RecordingFactory>,
+    factory: Arc<TamperedFactory<Recording>>,
 }
 
 #[async_trait]
@@ -98,73 +96,13 @@ impl Site for MemorySite {
     }
 }
 
-/// Connects to memory sources and writes down what they are told to read.
-#[derive(Debug)]
-struct RecordingFactory(MemoryFactory);
+/// Writes down what the source is told to read.
+#[derive(Debug, Clone)]
+struct Recording;
 
-#[async_trait]
-impl ConnectorFactory for RecordingFactory {
-    fn spec(&self) -> &'static ConnectorSpec {
-        self.0.spec()
-    }
-
-    fn parse_url(&self, url: &str) -> Option<Result<Options>> {
-        self.0.parse_url(url)
-    }
-
-    async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
-        let inner = self.0.connect(name, options).await?;
-        Ok(Arc::new(Recording { source: name.to_owned(), inner }))
-    }
-}
-
-#[derive(Debug)]
-struct Recording {
-    source: String,
-    inner: Arc<dyn Connector>,
-}
-
-#[async_trait]
-impl Connector for Recording {
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn ping(&self) -> Result<RemoteInfo> {
-        self.inner.ping().await
-    }
-
-    async fn list_schemas(&self) -> Result<Vec<String>> {
-        self.inner.list_schemas().await
-    }
-
-    async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>> {
-        self.inner.list_tables(schema).await
-    }
-
-    async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
-        self.inner.describe_table(table).await
-    }
-
-    async fn is_current(&self, description: &TableDescription) -> bool {
-        self.inner.is_current(description).await
-    }
-
-    fn offer(&self, scan: &Scan) -> ScanOffer {
-        self.inner.offer(scan)
-    }
-
-    fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
-        self.inner.offer_keys(scan, columns)
-    }
-
-    fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
-        self.inner.native_query(scan)
-    }
-
-    async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
-        let planned = self.inner.plan_scan(scan, context).await?;
-        tracing::debug!(target: REMOTE_LOG, source = self.source, event = "read", text = planned.native.text);
-        Ok(planned)
+impl Tamper for Recording {
+    fn planned(&self, source: &str, planned: PlannedScan) -> PlannedScan {
+        tracing::debug!(target: REMOTE_LOG, source, event = "read", text = planned.native.text);
+        planned
     }
 }

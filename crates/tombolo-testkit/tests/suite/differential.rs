@@ -3,14 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use tombolo_connector::{
-    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, NativeQuery, Options, PlannedScan, QueryContext,
-    Registry, RemoteInfo, Result, Scan, ScanAggregate, ScanJoin, ScanOffer, StreamWrapper, TableDescription, TableRef,
-};
+use tombolo_connector::{PlannedScan, Registry, Scan, StreamWrapper};
 use tombolo_connectors::files::FilesFactory;
 use tombolo_connectors::sqlite::SqliteFactory;
 use tombolo_testkit::compare::{Rules, same_up_to_ties};
@@ -18,6 +14,7 @@ use tombolo_testkit::differential::{Home, Kind, Placement, Statement, Verdict, W
 use tombolo_testkit::generate::Generator;
 use tombolo_testkit::generate::tables::{Collection, tables};
 use tombolo_testkit::rows;
+use tombolo_testkit::tampered::{Tamper, TamperedFactory, with_inputs};
 
 /// What a lying SQLite does to what it has accepted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,72 +25,17 @@ enum Lie {
     IgnoreOffsets,
 }
 
-#[derive(Debug)]
-struct LyingFactory(Lie);
-
-#[derive(Debug)]
-struct Liar {
-    inner: Arc<dyn Connector>,
-    lie: Lie,
-}
-
-#[async_trait]
-impl ConnectorFactory for LyingFactory {
-    fn spec(&self) -> &'static ConnectorSpec {
-        SqliteFactory.spec()
+impl Tamper for Lie {
+    fn asked(&self, scan: &Scan) -> Scan {
+        match with_inputs(scan, |input| self.asked(input)) {
+            Scan::Filter { input, .. } if *self == Self::DropFilters => input.as_ref().clone(),
+            Scan::Limit { input, fetch, .. } if *self == Self::IgnoreOffsets => Scan::Limit { input, skip: 0, fetch },
+            other => other,
+        }
     }
 
-    fn parse_url(&self, url: &str) -> Option<Result<Options>> {
-        SqliteFactory.parse_url(url)
-    }
-
-    async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
-        let inner = SqliteFactory.connect(name, options).await?;
-        Ok(Arc::new(Liar { inner, lie: self.0 }))
-    }
-}
-
-#[async_trait]
-impl Connector for Liar {
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn ping(&self) -> Result<RemoteInfo> {
-        self.inner.ping().await
-    }
-
-    async fn list_schemas(&self) -> Result<Vec<String>> {
-        self.inner.list_schemas().await
-    }
-
-    async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>> {
-        self.inner.list_tables(schema).await
-    }
-
-    async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
-        self.inner.describe_table(table).await
-    }
-
-    async fn is_current(&self, description: &TableDescription) -> bool {
-        self.inner.is_current(description).await
-    }
-
-    fn offer(&self, scan: &Scan) -> ScanOffer {
-        self.inner.offer(scan)
-    }
-
-    fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
-        self.inner.offer_keys(scan, columns)
-    }
-
-    fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
-        self.inner.native_query(scan)
-    }
-
-    async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
-        let planned = self.inner.plan_scan(&changed(scan, self.lie), context).await?;
-        Ok(if self.lie == Lie::LoseLastRows { planned.wrapped(Arc::new(Losing)) } else { planned })
+    fn planned(&self, _source: &str, planned: PlannedScan) -> PlannedScan {
+        if *self == Self::LoseLastRows { planned.wrapped(Arc::new(Losing)) } else { planned }
     }
 }
 
@@ -109,29 +51,12 @@ impl StreamWrapper for Losing {
     }
 }
 
-fn changed(scan: &Scan, lie: Lie) -> Scan {
-    let inner = |scan: &Arc<Scan>| Arc::new(changed(scan, lie));
-    match scan.clone() {
-        Scan::Filter { input, .. } if lie == Lie::DropFilters => changed(&input, lie),
-        Scan::Filter { input, predicates } => Scan::Filter { input: inner(&input), predicates },
-        Scan::Limit { input, skip, fetch } => {
-            Scan::Limit { input: inner(&input), skip: if lie == Lie::IgnoreOffsets { 0 } else { skip }, fetch }
-        }
-        Scan::Project { input, exprs, schema } => Scan::Project { input: inner(&input), exprs, schema },
-        Scan::Alias { input, schema } => Scan::Alias { input: inner(&input), schema },
-        Scan::Sort { input, keys, fetch } => Scan::Sort { input: inner(&input), keys, fetch },
-        Scan::Union { inputs, schema } => Scan::Union { inputs: inputs.iter().map(inner).collect(), schema },
-        Scan::Join(join) => Scan::Join(ScanJoin { left: inner(&join.left), right: inner(&join.right), ..join }),
-        Scan::Aggregate(aggregate) => Scan::Aggregate(ScanAggregate { input: inner(&aggregate.input), ..aggregate }),
-        table @ Scan::Table(_) => table,
-    }
-}
-
 /// The fixtures, all in one SQLite file that lies.
 async fn lying(lie: Lie) -> World {
     let data = tables(Collection::Fixtures, 0);
     let placement = Placement(data.iter().map(|table| (table.name.clone(), Home::Shop)).collect());
-    let registry = || Registry::default().with(Arc::new(LyingFactory(lie))).with(Arc::new(FilesFactory));
+    let registry =
+        || Registry::default().with(Arc::new(TamperedFactory::new(SqliteFactory, lie))).with(Arc::new(FilesFactory));
     World::with_registry(&data, &placement, registry).await
 }
 

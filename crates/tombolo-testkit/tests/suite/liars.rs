@@ -13,14 +13,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, SortExpr};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, stream};
-use tombolo_connector::{
-    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, NativeQuery, Options, PlannedScan, QueryContext,
-    Registry, RemoteInfo, Result, Scan, ScanOffer, StreamWrapper, TableDescription, TableRef,
-};
+use tombolo_connector::{Answer, Capabilities, Options, PlannedScan, Registry, Scan, ScanOffer, StreamWrapper};
 use tombolo_connectors::sqlite::SqliteFactory;
 use tombolo_testkit::conformance::{self, Outcome};
 use tombolo_testkit::fixtures::Fixture;
 use tombolo_testkit::harness::{Carriage, Evidence, Harness, Outage, RemoteEvent, Site, SqliteHarness};
+use tombolo_testkit::tampered::{Tamper, TamperedFactory, with_inputs};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lie {
@@ -91,7 +89,7 @@ struct LyingSite {
 #[async_trait]
 impl Site for LyingSite {
     fn registry(&self) -> Registry {
-        Registry::default().with(Arc::new(LyingFactory(self.lie)))
+        Registry::default().with(Arc::new(TamperedFactory::new(SqliteFactory, self.lie)))
     }
 
     fn options(&self) -> Options {
@@ -111,78 +109,41 @@ impl Site for LyingSite {
     }
 }
 
-#[derive(Debug)]
-struct LyingFactory(Lie);
-
-#[async_trait]
-impl ConnectorFactory for LyingFactory {
-    fn spec(&self) -> &'static ConnectorSpec {
-        SqliteFactory.spec()
+impl Tamper for Lie {
+    fn capabilities(&self, mut declared: Capabilities) -> Capabilities {
+        declared.union &= *self != Self::UnionUndeclared;
+        declared
     }
 
-    fn parse_url(&self, url: &str) -> Option<Result<Options>> {
-        SqliteFactory.parse_url(url)
+    fn offer(&self, scan: &Scan) -> Option<ScanOffer> {
+        let is_refused = *self == Self::UnionNeverDone && matches!(scan, Scan::Union { .. });
+        is_refused.then(|| ScanOffer::all(Answer::refused("unions are left for another day"), scan.part_count()))
     }
 
-    async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
-        let inner = SqliteFactory.connect(name, options).await?;
-        let mut capabilities = inner.capabilities().clone();
-        capabilities.union = self.0 != Lie::UnionUndeclared;
-        Ok(Arc::new(Liar { lie: self.0, inner, capabilities }))
-    }
-}
-
-#[derive(Debug)]
-struct Liar {
-    lie: Lie,
-    inner: Arc<dyn Connector>,
-    capabilities: Capabilities,
-}
-
-#[async_trait]
-impl Connector for Liar {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    async fn ping(&self) -> Result<RemoteInfo> {
-        self.inner.ping().await
-    }
-
-    async fn list_schemas(&self) -> Result<Vec<String>> {
-        self.inner.list_schemas().await
-    }
-
-    async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>> {
-        self.inner.list_tables(schema).await
-    }
-
-    async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
-        self.inner.describe_table(table).await
-    }
-
-    async fn is_current(&self, description: &TableDescription) -> bool {
-        self.inner.is_current(description).await
-    }
-
-    fn offer(&self, scan: &Scan) -> ScanOffer {
-        if self.lie == Lie::UnionNeverDone && matches!(scan, Scan::Union { .. }) {
-            return ScanOffer::all(Answer::refused("unions are left for another day"), scan.part_count());
+    fn asked(&self, scan: &Scan) -> Scan {
+        let is_cut = *self == Self::FilterDropped;
+        match with_inputs(scan, |input| self.asked(input)) {
+            Scan::Filter { input, predicates } => {
+                let first = usize::from(is_cut && predicates.len() > 1);
+                Scan::Filter { input, predicates: predicates[first..].iter().map(|one| bent(one, *self)).collect() }
+            }
+            Scan::Join(mut join) if *self == Self::LeftJoinIsInner && join.join_type == JoinType::Left => {
+                join.join_type = JoinType::Inner;
+                Scan::Join(join)
+            }
+            Scan::Sort { input, keys, fetch } if *self == Self::NullsAtTheOtherEnd => {
+                let turned = |key: &SortExpr| SortExpr::new(key.expr.clone(), key.asc, !key.nulls_first);
+                Scan::Sort { input, keys: keys.iter().map(turned).collect(), fetch }
+            }
+            Scan::Limit { input, skip, fetch } if *self == Self::LimitBelowJoin => {
+                Scan::Limit { input: limited(&input, skip, fetch), skip, fetch }
+            }
+            other => other,
         }
-        self.inner.offer(scan)
     }
 
-    fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
-        self.inner.offer_keys(scan, columns)
-    }
-
-    fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
-        self.inner.native_query(&distorted(scan, self.lie))
-    }
-
-    async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
-        let planned = self.inner.plan_scan(&distorted(scan, self.lie), context).await?;
-        Ok(if self.lie == Lie::LastBatchLost { planned.wrapped(Arc::new(Short)) } else { planned })
+    fn planned(&self, _source: &str, planned: PlannedScan) -> PlannedScan {
+        if *self == Self::LastBatchLost { planned.wrapped(Arc::new(Short)) } else { planned }
     }
 }
 
@@ -211,51 +172,6 @@ impl StreamWrapper for Short {
             }
         });
         Box::pin(RecordBatchStreamAdapter::new(schema, rows))
-    }
-}
-
-/// The tree that the liar asks for in place of the one it was given.
-fn distorted(scan: &Scan, lie: Lie) -> Scan {
-    let below = |input: &Arc<Scan>| Arc::new(distorted(input, lie));
-    match scan {
-        Scan::Table(_) => scan.clone(),
-        Scan::Filter { input, predicates } => {
-            let mut predicates: Vec<Expr> = predicates.iter().map(|predicate| bent(predicate, lie)).collect();
-            if lie == Lie::FilterDropped && predicates.len() > 1 {
-                predicates.remove(0);
-            }
-            Scan::Filter { input: below(input), predicates }
-        }
-        Scan::Project { input, exprs, schema } => {
-            Scan::Project { input: below(input), exprs: exprs.clone(), schema: Arc::clone(schema) }
-        }
-        Scan::Alias { input, schema } => Scan::Alias { input: below(input), schema: Arc::clone(schema) },
-        Scan::Join(join) => {
-            let mut join = join.clone();
-            (join.left, join.right) = (below(&join.left), below(&join.right));
-            if lie == Lie::LeftJoinIsInner && join.join_type == JoinType::Left {
-                join.join_type = JoinType::Inner;
-            }
-            Scan::Join(join)
-        }
-        Scan::Aggregate(aggregate) => {
-            let mut aggregate = aggregate.clone();
-            aggregate.input = below(&aggregate.input);
-            Scan::Aggregate(aggregate)
-        }
-        Scan::Sort { input, keys, fetch } => {
-            let turned = |key: &SortExpr| SortExpr::new(key.expr.clone(), key.asc, !key.nulls_first);
-            let keys = if lie == Lie::NullsAtTheOtherEnd { keys.iter().map(turned).collect() } else { keys.clone() };
-            Scan::Sort { input: below(input), keys, fetch: *fetch }
-        }
-        Scan::Limit { input, skip, fetch } => {
-            let input = below(input);
-            let input = if lie == Lie::LimitBelowJoin { limited(&input, *skip, *fetch) } else { input };
-            Scan::Limit { input, skip: *skip, fetch: *fetch }
-        }
-        Scan::Union { inputs, schema } => {
-            Scan::Union { inputs: inputs.iter().map(below).collect(), schema: Arc::clone(schema) }
-        }
     }
 }
 

@@ -4,6 +4,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::physical_expr::window::StandardWindowExpr;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
+};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 
@@ -21,9 +24,8 @@ pub(super) const RULE: EachOperator = EachOperator { name: "constants", rewrite 
 
 fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     let has_sets = plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| !aggregate.group_expr().is_single());
-    let is_join = plan.children().len() == 2;
     let mut plan = plan;
-    if (has_sets || is_join) && plan.children().into_iter().any(has_constants) {
+    if (has_sets || is_join(plan.as_ref())) && plan.children().into_iter().any(has_constants) {
         let inputs = plan.children().into_iter().map(|input| -> Arc<dyn ExecutionPlan> {
             let input = Arc::clone(input);
             if has_constants(&input) { Arc::new(UnorderedExec::new(input)) } else { input }
@@ -48,4 +50,13 @@ fn has_growing_windows(plan: &dyn ExecutionPlan) -> bool {
 
 fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
     !plan.equivalence_properties().constants().is_empty()
+}
+
+fn is_join(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<HashJoinExec>()
+        || plan.is::<SortMergeJoinExec>()
+        || plan.is::<NestedLoopJoinExec>()
+        || plan.is::<CrossJoinExec>()
+        || plan.is::<PiecewiseMergeJoinExec>()
+        || plan.is::<SymmetricHashJoinExec>()
 }

@@ -38,7 +38,7 @@ pub(super) fn trials() -> Vec<Trial> {
     trials.push(plain(
         "projection/only the columns that are asked for are read",
         "columns that no part of the statement names do not leave the source",
-        |bench| async move { Outcome::of(projection(bench).await) }.boxed(),
+        |bench| async move { Outcome::from(projection(bench).await) }.boxed(),
     ));
     trials.push(plain(
         "filter/prunes where pruning is declared",
