@@ -21,6 +21,7 @@ const DEFECTS: &[Defect] = &[
         parts: &["No field named __correlated_sq"],
         what: "DataFusion loses a column of a sub-select that it made a join of",
     },
+    Defect { parts: &["it takes too long"], what: "plain DataFusion takes longer than is waited for" },
     Defect {
         parts: &["`retract_batch` is not implemented"],
         what: "DataFusion cannot take rows out of some aggregates over a window that ends before the last row",

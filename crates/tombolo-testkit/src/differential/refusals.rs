@@ -30,12 +30,13 @@ const REFUSALS: &[Refusal] = &[
 
 const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
 
-/// Whether a way cannot be compared for a reason of its own: integers left their type, or there was too little memory for batches
-/// of two rows.
+/// Whether a way cannot be compared for a reason of its own: integers left their type, or batches of two rows
+/// took too much memory or time.
 pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
     match code {
         ErrorCode::ComputationFailed if message.contains("overflow happened on") => Some(OVERFLOW),
         ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
+        ErrorCode::Timeout => Some("too long, in one of the ways"),
         _ => None,
     }
 }

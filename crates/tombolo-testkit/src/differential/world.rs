@@ -15,7 +15,7 @@ use crate::generate::{Random, Table, TableData};
 use crate::{Lab, Reference, ask_with};
 
 /// The longest that a query over small tables may take, in a build that is not optimised, beside others.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

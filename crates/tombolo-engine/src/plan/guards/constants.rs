@@ -4,13 +4,10 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::physical_expr::window::StandardWindowExpr;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
-use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
-};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 
-use super::rule::{EachOperator, Rewritten};
+use super::rule::{EachOperator, Rewritten, is_join};
 use super::unordered::UnorderedExec;
 
 /// Hides from DataFusion's rules which columns are constant below joins and grouping sets, and the order of values that
@@ -50,13 +47,4 @@ fn has_growing_windows(plan: &dyn ExecutionPlan) -> bool {
 
 fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
     !plan.equivalence_properties().constants().is_empty()
-}
-
-fn is_join(plan: &dyn ExecutionPlan) -> bool {
-    plan.is::<HashJoinExec>()
-        || plan.is::<SortMergeJoinExec>()
-        || plan.is::<NestedLoopJoinExec>()
-        || plan.is::<CrossJoinExec>()
-        || plan.is::<PiecewiseMergeJoinExec>()
-        || plan.is::<SymmetricHashJoinExec>()
 }

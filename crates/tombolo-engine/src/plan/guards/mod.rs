@@ -14,6 +14,7 @@ mod rule;
 mod skip_order;
 mod union_order;
 mod unordered;
+mod yielding_joins;
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         _ => rule,
     });
     let before = [union_order::RULE, constants::RULE, skip_order::FIRST].map(each_operator);
-    let after = [skip_order::LAST, aggregate_limit::RULE].map(each_operator);
+    let after = [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE].map(each_operator);
     before.into_iter().chain(theirs).chain(after).collect()
 }
 

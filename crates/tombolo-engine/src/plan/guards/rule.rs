@@ -7,6 +7,9 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec, SymmetricHashJoinExec,
+};
 
 /// A logical rule that looks at each node by itself, from the root down.
 #[derive(Debug)]
@@ -51,4 +54,14 @@ impl PhysicalOptimizerRule for EachOperator {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Whether it is one of DataFusion's joins.
+pub(super) fn is_join(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<HashJoinExec>()
+        || plan.is::<SortMergeJoinExec>()
+        || plan.is::<NestedLoopJoinExec>()
+        || plan.is::<CrossJoinExec>()
+        || plan.is::<PiecewiseMergeJoinExec>()
+        || plan.is::<SymmetricHashJoinExec>()
 }
