@@ -1,11 +1,11 @@
 //! Installing servers that are Rust programs from crates.io.
 
-use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use super::instance::run;
+use super::tools;
 use crate::cargo;
 use crate::output::complain;
 
@@ -20,13 +20,13 @@ pub(super) struct Program {
 impl Program {
     /// Returns the folder of the program when it is installed.
     pub(super) fn find(&self) -> Option<PathBuf> {
-        let folder = self.root()?.join("bin");
+        let folder = self.root().ok()?.join("bin");
         folder.join(self.name).is_file().then_some(folder)
     }
 
     /// Installs it below the user's cache folder, where every checkout finds it.
     pub(super) fn install(&self) -> Result<()> {
-        let root = self.root().context("there is no folder to install into; set XDG_CACHE_HOME or HOME")?;
+        let root = self.root()?;
         complain!("building {} {} with cargo install, which takes a minute or two …", self.name, self.version);
         // A build folder of its own, since the project's would keep what only this needs.
         let build = tempfile::tempdir().context("cannot make a build folder")?;
@@ -49,10 +49,7 @@ impl Program {
         run(&mut command)
     }
 
-    /// A folder for this version, so that a checkout of another age does not take it away.
-    fn root(&self) -> Option<PathBuf> {
-        let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")))?;
-        Some(cache.join("tombolo").join(format!("tools-{}-{}", self.name, self.version)))
+    fn root(&self) -> Result<PathBuf> {
+        tools::folder(self.name, self.version)
     }
 }

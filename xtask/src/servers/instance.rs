@@ -54,7 +54,7 @@ impl Instance {
         self.folder.join("log")
     }
 
-    /// Makes a folder within the data, which belongs to the server's account.
+    /// Makes a folder that belongs to the server's account.
     pub(crate) fn create_data_folder(&self, folder: &Path) -> Result<()> {
         fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         self.hand_over(folder, 0o700)
@@ -71,7 +71,7 @@ impl Instance {
 
     /// Returns a command that runs a program as the server's account, away from our environment. A name without a folder is
     /// looked for in `binaries`.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(self.binaries.join(program));
         command.env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("HOME", self.data());
         if let Some(path) = env::var_os("PATH") {
@@ -83,6 +83,24 @@ impl Instance {
             command.gid(user.gid.as_raw()).uid(user.uid.as_raw());
         }
         command
+    }
+
+    /// Copies these files and folders of `binaries` to [`Self::programs`], since root's cache folder, where some programs are
+    /// kept, is closed to the account that a server runs as.
+    pub(crate) fn copy_programs(&self, names: &[&str]) -> Result<()> {
+        let programs = self.programs();
+        fs::create_dir(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+        // Links are kept: libraries are found by theirs.
+        let mut copy = Command::new("cp");
+        copy.args(["--recursive", "--no-dereference", "--"]).args(names.iter().map(|name| self.binaries.join(name)));
+        run(copy.arg(&programs))?;
+        // For the server's account to read and run, whatever the umask of whoever installed them.
+        run(Command::new("chmod").args(["--recursive", "a+rX"]).arg(&programs))
+    }
+
+    /// The folder of the programs that [`Self::copy_programs`] has copied. It goes with the data.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.data().join("programs")
     }
 
     fn hand_over(&self, path: &Path, mode: u32) -> Result<()> {

@@ -47,7 +47,7 @@ impl ServerKind for MariaDb {
 
     fn prepare(&self, instance: &Instance) -> Result<()> {
         run(instance
-            .command(&client("mariadb-install-db"))
+            .command(client("mariadb-install-db"))
             .args([
                 "--no-defaults",
                 "--auth-root-authentication-method=normal",
@@ -95,7 +95,7 @@ impl ServerKind for MariaDb {
     }
 
     fn is_ready(&self, instance: &Instance) -> Result<bool> {
-        let mut command = instance.command(&client("mariadb-admin"));
+        let mut command = instance.command(client("mariadb-admin"));
         command
             .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=tombolo"])
             .arg(format!("--port={}", instance.port))

@@ -1,9 +1,9 @@
 //! Real servers for the tests: found or installed, started on a free loopback port in a folder of their own, stopped.
 //!
 //! A kind of server is one file here that implements [`ServerKind`], and one line in [`KINDS`]. Everything that is alike for
-//! all kinds is in the other files: `debian` installs packages and `crates_io` Rust programs, `instance` is one server's
-//! folder, `lifecycle` starts and stops, `lock` keeps runs out of each other's way, `process` is one operating-system process,
-//! `unavailable` lists what nobody can install.
+//! all kinds is in the other files: `debian` installs packages and `crates_io` Rust programs, these in the folders of `tools`;
+//! `instance` is one server's folder, `lifecycle` starts and stops, `lock` keeps runs out of each other's way, `process` is one
+//! operating-system process, `unavailable` lists what nobody can install.
 
 mod crates_io;
 mod debian;
@@ -14,6 +14,7 @@ mod mariadb;
 mod postgres;
 mod process;
 mod s3;
+mod tools;
 pub(crate) mod unavailable;
 
 use std::path::{Path, PathBuf};

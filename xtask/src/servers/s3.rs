@@ -1,11 +1,10 @@
 //! An object store that speaks S3: s3s-fs, which keeps buckets as folders.
 
-use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::sys::signal::Signal;
 
 use super::crates_io::Program;
@@ -55,16 +54,13 @@ impl ServerKind for S3 {
     }
 
     fn prepare(&self, instance: &Instance) -> Result<()> {
-        // Root's cache folder is closed to the account that it runs as, so that account gets the program with its data.
-        let program = program(instance);
-        fs::copy(instance.binaries.join(PROGRAM.name), &program)
-            .with_context(|| format!("cannot copy the server to {}", program.display()))?;
+        instance.copy_programs(&[PROGRAM.name])?;
         instance.create_data_folder(&buckets(instance))?;
         instance.create_data_folder(&buckets(instance).join(BUCKET))
     }
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
-        let mut command = instance.command(&program(instance).to_string_lossy());
+        let mut command = instance.command(instance.programs().join(PROGRAM.name));
         // The key can be seen among the processes, as it takes it no other way. It opens nothing but these tests' data.
         command
             .args(["--host", "127.0.0.1", "--port", &instance.port.to_string()])
@@ -92,10 +88,6 @@ impl ServerKind for S3 {
     fn stop_signal(&self) -> Signal {
         Signal::SIGINT
     }
-}
-
-fn program(instance: &Instance) -> PathBuf {
-    instance.data().join(PROGRAM.name)
 }
 
 fn buckets(instance: &Instance) -> PathBuf {
