@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::instance::{Instance, run, succeeds};
-use super::{ServerKind, debian, folder_with, version_of};
+use super::tls::{self, Certificates};
+use super::{ServerKind, debian, folder_with, mysql_server, version_of};
 
 pub(crate) struct MariaDb;
 
@@ -28,17 +29,17 @@ impl ServerKind for MariaDb {
     }
 
     fn accounts(&self) -> &'static [&'static str] {
-        &["mysql", "nobody"]
+        mysql_server::ACCOUNTS
     }
 
     fn find(&self) -> Option<PathBuf> {
         // Debian has the server in sbin, which is not on everybody's PATH, and the other programs in bin.
         folder_with(&["mariadbd"], &["/usr/sbin", "/usr/local/sbin"])
-            .filter(|_| clients().is_some_and(|bin| bin.join("mariadb-install-db").is_file()))
+            .filter(|_| clients().is_some_and(|bin| bin.join("mariadb-install-db").is_file()) && tls::is_possible())
     }
 
     fn install(&self) -> Result<()> {
-        debian::install(&["mariadb-server"])
+        debian::install(&["mariadb-server", tls::PACKAGE])
     }
 
     fn version(&self, binaries: &Path) -> Result<String> {
@@ -46,6 +47,7 @@ impl ServerKind for MariaDb {
     }
 
     fn prepare(&self, instance: &Instance) -> Result<()> {
+        tls::create(instance)?;
         run(instance
             .command(client("mariadb-install-db"))
             .args([
@@ -58,39 +60,9 @@ impl ServerKind for MariaDb {
     }
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
-        // A password, though only this machine can connect: signing in, rightly and wrongly, is among the things tested.
-        let password = &instance.password;
-        let init = instance.write_private(
-            "init.sql",
-            &format!(
-                "CREATE DATABASE tombolo CHARACTER SET utf8mb4;\n\
-                 CREATE USER tombolo@'%' IDENTIFIED BY '{password}';\n\
-                 GRANT ALL ON *.* TO tombolo@'%' WITH GRANT OPTION;\n\
-                 DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@localhost;\n\
-                 ALTER USER root@localhost IDENTIFIED BY '{password}';\n"
-            ),
-        )?;
-        // It insists on a Unix socket as well.
-        let socket = instance.data().join("s");
-        // sockaddr_un has room for 107 bytes and a zero: unix(7).
-        if socket.as_os_str().len() > 107 {
-            bail!("{} is too long for a socket; set TOMBOLO_SERVERS_DIR to a shorter folder", socket.display());
-        }
         let mut command = instance.command("mariadbd");
-        command
-            .args([
-                "--no-defaults",
-                "--bind-address=127.0.0.1",
-                "--skip-name-resolve",
-                "--character-set-server=utf8mb4",
-            ])
-            // The data lives as long as the tests do: nothing has to survive a power cut.
-            .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M"])
-            .arg(format!("--port={}", instance.port))
-            .arg(format!("--datadir={}", instance.data().display()))
-            .arg(format!("--socket={}", socket.display()))
-            .arg(format!("--pid-file={}", instance.data().join("pid").display()))
-            .arg(format!("--init-file={}", init.display()));
+        command.arg("--no-defaults");
+        mysql_server::configure(&mut command, instance, &instance.data())?;
         Ok(command)
     }
 
@@ -106,8 +78,10 @@ impl ServerKind for MariaDb {
     }
 
     fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
-        let url = format!("mariadb://tombolo:{}@127.0.0.1:{}/tombolo", instance.password, instance.port);
-        vec![(self.env_name(), url)]
+        vec![
+            (self.env_name(), mysql_server::url("mariadb", instance)),
+            ("TOMBOLO_TEST_MARIADB_CA", Certificates::of(instance).authority.display().to_string()),
+        ]
     }
 }
 
@@ -116,6 +90,6 @@ fn clients() -> Option<PathBuf> {
 }
 
 /// Returns the full path of a program that is not beside the server.
-fn client(program: &str) -> String {
-    clients().unwrap_or_default().join(program).to_string_lossy().into_owned()
+fn client(program: &str) -> PathBuf {
+    clients().unwrap_or_default().join(program)
 }

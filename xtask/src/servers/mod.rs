@@ -3,7 +3,8 @@
 //! A kind of server is one file here that implements [`ServerKind`], and one line in [`KINDS`]. Everything that is alike for
 //! all kinds is in the other files: `debian` installs packages and `crates_io` Rust programs, these in the folders of `tools`;
 //! `instance` is one server's folder, `lifecycle` starts and stops, `lock` keeps runs out of each other's way, `process` is one
-//! operating-system process, `unavailable` lists what nobody can install.
+//! operating-system process, `tls` makes certificates, `unavailable` lists what nobody can install. What only related kinds share
+//! is in `postgres_cluster` and `mysql_server`.
 
 mod crates_io;
 mod debian;
@@ -11,9 +12,12 @@ mod instance;
 pub(crate) mod lifecycle;
 mod lock;
 mod mariadb;
+mod mysql_server;
 mod postgres;
+mod postgres_cluster;
 mod process;
 mod s3;
+mod tls;
 mod tools;
 pub(crate) mod unavailable;
 

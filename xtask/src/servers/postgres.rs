@@ -6,12 +6,12 @@ use std::process::Command;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use super::instance::{Instance, run, succeeds};
+use super::instance::Instance;
+use super::postgres_cluster::{self, PROGRAMS};
+use super::tls::{self, Certificates};
 use super::{ServerKind, debian, folder_with, version_of};
 
 pub(crate) struct Postgres;
-
-const PROGRAMS: &[&str] = &["initdb", "postgres", "pg_isready"];
 
 impl ServerKind for Postgres {
     fn name(&self) -> &'static str {
@@ -31,16 +31,17 @@ impl ServerKind for Postgres {
     }
 
     fn accounts(&self) -> &'static [&'static str] {
-        &["postgres", "nobody"]
+        postgres_cluster::ACCOUNTS
     }
 
     fn find(&self) -> Option<PathBuf> {
         // Debian keeps every major version apart, and none of them on PATH.
-        newest_version(Path::new("/usr/lib/postgresql")).or_else(|| folder_with(PROGRAMS, &[]))
+        let binaries = newest_version(Path::new("/usr/lib/postgresql")).or_else(|| folder_with(PROGRAMS, &[]));
+        binaries.filter(|_| tls::is_possible())
     }
 
     fn install(&self) -> Result<()> {
-        debian::install(&["postgresql"])
+        debian::install(&["postgresql", tls::PACKAGE])
     }
 
     fn version(&self, binaries: &Path) -> Result<String> {
@@ -48,49 +49,26 @@ impl ServerKind for Postgres {
     }
 
     fn prepare(&self, instance: &Instance) -> Result<()> {
-        // A password, though only this machine can connect: signing in, rightly and wrongly, is among the things tested.
-        let password = instance.write_private("password", &instance.password)?;
-        run(instance
-            .command("initdb")
-            .args(["--username=tombolo", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
-            .arg("--pwfile")
-            .arg(password)
-            .arg("--pgdata")
-            .arg(instance.data()))
+        postgres_cluster::prepare(instance, &instance.binaries)
     }
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
-        let mut command = instance.command("postgres");
-        command.arg("-D").arg(instance.data()).arg("-p").arg(instance.port.to_string());
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            // Change streams are read by logical decoding.
-            "wal_level=logical",
-            // The data lives as long as the tests do: nothing has to survive a power cut.
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-        ] {
-            command.arg("-c").arg(setting);
-        }
-        Ok(command)
+        Ok(postgres_cluster::serve(instance, &instance.binaries))
     }
 
     fn is_ready(&self, instance: &Instance) -> Result<bool> {
-        let mut command = instance.command("pg_isready");
-        command.args(["-q", "-h", "127.0.0.1", "-d", "postgres", "-U", "tombolo", "-p"]).arg(instance.port.to_string());
-        succeeds(&mut command)
+        postgres_cluster::is_ready(instance)
     }
 
     fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
-        let url = format!("postgres://tombolo:{}@127.0.0.1:{}/postgres", instance.password, instance.port);
-        vec![(self.env_name(), url)]
+        vec![
+            (self.env_name(), postgres_cluster::url(instance)),
+            ("TOMBOLO_TEST_POSTGRES_CA", Certificates::of(instance).authority.display().to_string()),
+        ]
     }
 
-    /// SIGTERM would wait until the last client has gone.
     fn stop_signal(&self) -> Signal {
-        Signal::SIGINT
+        postgres_cluster::STOP_SIGNAL
     }
 }
 
@@ -114,7 +92,7 @@ mod tests {
     #[test]
     fn the_newest_version_that_has_a_server_is_taken() {
         let folder = tempfile::tempdir().unwrap();
-        for (version, programs) in [("9", PROGRAMS), ("15", PROGRAMS), ("17", &["pg_isready"][..])] {
+        for (version, programs) in [("9", PROGRAMS), ("15", PROGRAMS), ("17", &["psql"][..])] {
             let bin = folder.path().join(version).join("bin");
             fs::create_dir_all(&bin).unwrap();
             for program in programs {
