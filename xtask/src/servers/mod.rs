@@ -1,10 +1,10 @@
 //! Real servers for the tests: found or installed, started on a free loopback port in a folder of their own, stopped.
 //!
 //! A kind of server is one file here that implements [`ServerKind`], and one line in [`KINDS`]. Everything that is alike for
-//! all kinds is in the other files: `debian` installs packages and `crates_io` Rust programs, these in the folders of `tools`;
-//! `instance` is one server's folder, `lifecycle` starts and stops, `lock` keeps runs out of each other's way, `process` is one
-//! operating-system process, `tls` makes certificates, `unavailable` lists what nobody can install. What only related kinds share
-//! is in `postgres_cluster` and `mysql_server`.
+//! all kinds is in the other files: `debian` installs packages, `crates_io` Rust programs and `npm` programs that are published
+//! there, both in the folders of `tools`; `instance` is one server's folder, `lifecycle` starts and stops, `lock` keeps runs out
+//! of each other's way, `process` is one operating-system process, `tls` makes certificates, `unavailable` lists what nobody can
+//! install. What only related kinds share is in `postgres_cluster` and `mysql_server`.
 
 mod crates_io;
 mod debian;
@@ -13,7 +13,9 @@ pub(crate) mod lifecycle;
 mod lock;
 mod mariadb;
 mod mysql_server;
+mod npm;
 mod postgres;
+mod postgres18;
 mod postgres_cluster;
 mod process;
 mod s3;
@@ -31,7 +33,8 @@ use self::instance::Instance;
 use crate::names;
 
 /// Every kind of server that tests can ask for.
-pub(crate) static KINDS: &[&dyn ServerKind] = &[&postgres::Postgres, &mariadb::MariaDb, &s3::S3];
+pub(crate) static KINDS: &[&dyn ServerKind] =
+    &[&postgres::Postgres, &postgres18::Postgres18, &mariadb::MariaDb, &s3::S3];
 
 /// What is particular to one kind of server.
 pub(crate) trait ServerKind: Sync {
