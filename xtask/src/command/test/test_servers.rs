@@ -158,9 +158,9 @@ impl TestServers {
     /// Stops what only this run uses.
     pub(crate) fn stop(&mut self) {
         for lease in self.leases.drain(..) {
-            let title = lease.title();
+            let name = lease.name();
             if let Err(error) = lease.end() {
-                complain!("warning: {title} could not be stopped: {error:#}");
+                complain!("warning: {name} could not be stopped: {error:#}");
             }
         }
     }
@@ -179,7 +179,7 @@ impl TestServers {
     /// One line for each server whose absence fails the run.
     pub(crate) fn failures(&self) -> Vec<String> {
         let failing = self.entries.iter().filter(|entry| matches!(entry.state, State::Missing { fails: true, .. }));
-        failing.map(|entry| format!("{} is required and was not there", entry.title)).collect()
+        failing.map(|entry| format!("{} ({}) is required and was not there", entry.name, entry.title)).collect()
     }
 
     pub(crate) fn skipped(&self) -> usize {
