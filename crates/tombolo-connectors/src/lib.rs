@@ -11,6 +11,7 @@ pub const REMOTE_LOG: &str = "tombolo::remote";
 
 pub mod files;
 pub mod memory;
+pub mod postgres;
 pub mod sql;
 pub mod sqlite;
 
@@ -19,5 +20,8 @@ pub mod sqlite;
 /// `memory` is not among them: its tables are registered from Rust, with [`memory::MemoryFactory`].
 pub fn registry() -> Registry {
     // A path that ends as database files do is asked of SQLite before the files, which would take any path.
-    Registry::default().with(Arc::new(sqlite::SqliteFactory)).with(Arc::new(files::FilesFactory))
+    Registry::default()
+        .with(Arc::new(postgres::PostgresFactory))
+        .with(Arc::new(sqlite::SqliteFactory))
+        .with(Arc::new(files::FilesFactory))
 }

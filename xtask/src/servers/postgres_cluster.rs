@@ -46,6 +46,14 @@ pub(super) fn serve(instance: &Instance, bin: &Path) -> Command {
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
+        // What has reached the server is told by its own log, which a superuser reads by SQL.
+        "logging_collector=on",
+        "log_directory=log",
+        "log_filename=statements.log",
+        "log_rotation_age=0",
+        "log_rotation_size=0",
+        "log_line_prefix=%d|%n|",
+        "log_statement=all",
         // Offered, not demanded: clients may still connect without it.
         "ssl=on",
     ] {

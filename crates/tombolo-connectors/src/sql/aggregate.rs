@@ -4,7 +4,7 @@ use tombolo_connector::ScanAggregate;
 
 use super::block::{Block, RowSource};
 use super::compile::{Compiler, retype};
-use super::dialect::AggregateCall;
+use super::dialect::{AggregateCall, Comparison};
 use super::expression::Scope;
 use super::value::{Facts, Level, Shipped, Value};
 use arrow::datatypes::DataType;
@@ -42,7 +42,7 @@ impl Compiler<'_> {
         if value.literal.is_some() {
             return Err("a constant is grouped by here".to_owned());
         }
-        let text = self.grouping_text(&value)?;
+        let text = self.grouping_text(&value, Comparison::Equality)?;
         if text == value.sql {
             return Ok(value);
         }
@@ -86,12 +86,12 @@ impl Compiler<'_> {
                 Ok(Value::atom(call.standard(&argument.sql), Facts::new(DataType::Int64)))
             }
             ("count", [argument]) => {
-                let text = self.grouping_text(argument)?;
+                let text = self.grouping_text(argument, Comparison::Equality)?;
                 Ok(Value::atom(call.standard(&text), Facts::new(DataType::Int64)))
             }
             ("min" | "max", [argument]) => {
-                let text = self.grouping_text(argument)?;
-                Ok(Value::atom(call.standard(&text), argument.facts.clone()))
+                let text = self.grouping_text(argument, Comparison::Order)?;
+                Ok(Value::atom(self.dialect.extreme(&call, &text)?, argument.facts.clone()))
             }
             (_, arguments) => {
                 for argument in arguments {

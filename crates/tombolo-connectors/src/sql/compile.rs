@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, SortExpr};
 use tombolo_connector::{Error, KeyBatch, Result, Scan, ScanTable};
 
 use super::block::{Block, From, OrderKey, Relation, RowSource};
-use super::dialect::Dialect;
+use super::dialect::{Comparison, Dialect};
 use super::expression::{Printer, Scope};
 use super::value::{Facts, Form, Level, Shipped, Value};
 
@@ -34,15 +34,27 @@ pub fn print(dialect: &dyn Dialect, scan: &Scan, keys: Option<&KeyBatch>) -> Res
         Some(keys) => compiler.with_keys(block, keys),
         None => Ok(block),
     });
-    let block = printed.map_err(|reason| {
+    let mut block = printed.map_err(|reason| {
         Error::internal(format!("a tree that {} does not take was to be printed", dialect.name())).with_detail(reason)
     })?;
+    // What a union puts out is said in its selects.
+    if matches!(block.source, RowSource::Union(_)) && block.items.iter().any(|item| dialect.output(item) != item.sql) {
+        block = compiler.wrap(block, true);
+    }
     let names: Vec<Option<String>> = scan.schema().fields().iter().map(|field| readable_name(field.name())).collect();
+    let outputs: Vec<Value> = block.items.iter().map(|item| output(dialect, item)).collect();
     let items: Vec<(&Value, Option<&str>)> =
-        block.items.iter().zip(&names).map(|(item, name)| (item, name.as_deref())).collect();
+        outputs.iter().zip(&names).map(|(item, name)| (item, name.as_deref())).collect();
     let forms = block.items.iter().map(|item| item.facts.form).collect();
     let origins = block.items.iter().map(|item| item.facts.origin.clone()).collect();
     Ok(Printed { text: block.select(dialect, &items), forms, origins })
+}
+
+/// A value as it is put out; where that is not its own text, it is no bare column any more.
+fn output(dialect: &dyn Dialect, item: &Value) -> Value {
+    let sql = dialect.output(item);
+    let column = item.column.clone().filter(|_| sql == item.sql);
+    Value { sql, column, ..item.clone() }
 }
 
 /// Turns trees into blocks.
@@ -240,17 +252,17 @@ impl<'d> Compiler<'d> {
 
     pub(super) fn sort_key(&self, key: &SortExpr, scope: &Scope<'_>) -> Shipped<OrderKey> {
         let value = self.printer().expression(&key.expr, scope)?;
-        let text = self.grouping_text(&value)?;
+        let text = self.grouping_text(&value, Comparison::Order)?;
         let value = Value { sql: text, level: Level::Atom, ..value };
         Ok(OrderKey { value, ascending: key.asc, nulls_first: key.nulls_first })
     }
 
     /// The text of a value where equal values fall together: in GROUP BY, ORDER BY and DISTINCT.
-    pub(super) fn grouping_text(&self, value: &Value) -> Shipped<String> {
+    pub(super) fn grouping_text(&self, value: &Value, comparison: Comparison) -> Shipped<String> {
         if value.facts.negative_zero {
             return Err("a negative zero equals zero in the source and is less than it here".to_owned());
         }
-        self.dialect.comparable(value)
+        self.dialect.comparable(value, comparison)
     }
 
     fn union(&mut self, inputs: &[Arc<Scan>], schema: &DFSchema) -> Shipped<Block> {

@@ -37,11 +37,21 @@ pub trait Dialect: Debug + Send + Sync {
     /// Where the source has no literal for it.
     fn literal(&self, value: &ScalarValue, form: Form) -> Shipped<String>;
 
+    /// Prints a null of a type.
+    fn null(&self, _data_type: &DataType) -> String {
+        "NULL".to_owned()
+    }
+
     /// Prints a value where it is compared, sorted or grouped by, so that the source does this as the engine does.
     ///
     /// # Errors
     /// Where the source's comparison differs.
-    fn comparable(&self, value: &Value) -> Shipped<String>;
+    fn comparable(&self, value: &Value, comparison: Comparison) -> Shipped<String>;
+
+    /// Prints a value as the reader of the answer takes it.
+    fn output(&self, value: &Value) -> String {
+        value.sql.clone()
+    }
 
     /// Equality that holds between two nulls.
     fn null_safe_equal(&self, left: &str, right: &str) -> String {
@@ -91,6 +101,14 @@ pub trait Dialect: Debug + Send + Sync {
     /// Where the aggregate is not proved equal.
     fn aggregate(&self, call: &AggregateCall<'_>) -> Shipped;
 
+    /// Computes `min` or `max`; `argument` is printed for comparing.
+    ///
+    /// # Errors
+    /// Where the source has none for the type.
+    fn extreme(&self, call: &AggregateCall<'_>, argument: &str) -> Shipped<String> {
+        Ok(call.standard(argument))
+    }
+
     /// One key of an ORDER BY clause.
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {
         let direction = if ascending { "" } else { " DESC" };
@@ -118,6 +136,15 @@ pub trait Dialect: Debug + Send + Sync {
         let rows: Vec<String> = rows.iter().map(|row| format!("({})", row.join(", "))).collect();
         format!("({}) IN (VALUES {})", columns.join(", "), rows.join(", "))
     }
+}
+
+/// What values are compared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Which of them are equal.
+    Equality,
+    /// Which of them comes first.
+    Order,
 }
 
 /// An aggregate to print.
@@ -208,7 +235,7 @@ pub(crate) fn scalar_text(value: &ScalarValue) -> Option<&str> {
 /// Where the dialect has no literal for it.
 pub(super) fn literal_value(dialect: &dyn Dialect, scalar: &ScalarValue, form: Form) -> Shipped {
     let mut facts = Facts { form, ..Facts::new(scalar.data_type()) };
-    let sql = if scalar.is_null() { "NULL".to_owned() } else { dialect.literal(scalar, form)? };
+    let sql = if scalar.is_null() { dialect.null(&facts.data_type) } else { dialect.literal(scalar, form)? };
     facts.nul_free = !is_text(&facts.data_type) || scalar_text(scalar).is_none_or(|text| !text.contains('\0'));
     facts.magnitude = magnitude(scalar);
     // A negative literal is an operator and a number in some languages; parentheses are needed nowhere but after a minus.

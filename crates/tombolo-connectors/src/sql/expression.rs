@@ -4,7 +4,7 @@ use datafusion::logical_expr::expr::{Case, InList, Like, ScalarFunction};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
-use super::dialect::{Dialect, literal_value, parse_like, scalar_text};
+use super::dialect::{Comparison, Dialect, literal_value, parse_like, scalar_text};
 use super::value::{Facts, Form, Level, Shipped, Value, same_values};
 
 /// The columns that an expression may name: the values of each input, by position in its schema.
@@ -188,7 +188,13 @@ impl Printer<'_> {
                 }
             }
         }
-        Ok((self.dialect.comparable(&left)?, self.dialect.comparable(&right)?))
+        let comparison = match operator {
+            Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => {
+                Comparison::Equality
+            }
+            _ => Comparison::Order,
+        };
+        Ok((self.dialect.comparable(&left, comparison)?, self.dialect.comparable(&right, comparison)?))
     }
 
     /// Brings two values to one stored form: a literal takes that of the other side.

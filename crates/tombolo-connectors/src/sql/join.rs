@@ -4,6 +4,7 @@ use tombolo_connector::ScanJoin;
 
 use super::block::{Block, From, JoinStep, RowSource, StepKind};
 use super::compile::{Compiler, retype};
+use super::dialect::Comparison;
 use super::expression::Scope;
 use super::value::{Level, Shipped, Value};
 
@@ -140,9 +141,9 @@ impl Compiler<'_> {
         let tested = self.printer().expression(right_key, &Scope::new(join.right.schema(), &right.items))?;
         // Refuses what cannot be compared; the text is not needed.
         self.printer().compare(&key, Operator::Eq, &tested)?;
-        let tested = Value { sql: self.dialect.comparable(&tested)?, column: None, ..tested };
-        let test =
-            format!("{} NOT IN ({})", self.dialect.comparable(&key)?, right.select(self.dialect, &[(&tested, None)]));
+        let tested = Value { sql: self.dialect.comparable(&tested, Comparison::Equality)?, column: None, ..tested };
+        let key = self.dialect.comparable(&key, Comparison::Equality)?;
+        let test = format!("{key} NOT IN ({})", right.select(self.dialect, &[(&tested, None)]));
         left.filters.push(Value::predicate(test, Level::Compare));
         Ok(left)
     }

@@ -3,7 +3,7 @@ use tombolo_connector::KeyBatch;
 
 use super::block::Block;
 use super::compile::Compiler;
-use super::dialect::literal_value;
+use super::dialect::{Comparison, literal_value};
 use super::value::{Level, Shipped, Value};
 
 impl Compiler<'_> {
@@ -18,7 +18,10 @@ impl Compiler<'_> {
             .iter()
             .map(|at| block.items.get(*at).ok_or_else(|| format!("there is no column {at} to take keys")))
             .collect::<Shipped<Vec<_>>>()?;
-        let texts = columns.iter().map(|column| self.grouping_text(column)).collect::<Shipped<Vec<_>>>()?;
+        let texts = columns
+            .iter()
+            .map(|column| self.grouping_text(column, Comparison::Equality))
+            .collect::<Shipped<Vec<_>>>()?;
         let mut rows: Vec<Vec<String>> = Vec::with_capacity(keys.keys.num_rows());
         for row in 0..keys.keys.num_rows() {
             let values = columns

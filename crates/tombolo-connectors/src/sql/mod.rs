@@ -16,6 +16,7 @@ mod aggregate;
 mod block;
 mod compile;
 mod dialect;
+mod estimate;
 mod expression;
 mod join;
 mod keys;
@@ -23,8 +24,9 @@ mod offer;
 mod value;
 
 pub use compile::{Compiler, Printed, print};
-pub use dialect::{AggregateCall, Dialect, LikePart, parse_like};
+pub use dialect::{AggregateCall, Comparison, Dialect, LikePart, parse_like};
 pub(crate) use dialect::{scalar_text, string_literal};
+pub(crate) use estimate::estimate;
 pub use offer::{offer, offer_keys};
 pub(crate) use value::is_text;
 pub use value::{Facts, Form, Level, Shipped, Value};

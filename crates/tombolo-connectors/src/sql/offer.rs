@@ -1,7 +1,7 @@
 use tombolo_connector::{Answer, Scan, ScanOffer};
 
 use super::compile::Compiler;
-use super::dialect::Dialect;
+use super::dialect::{Comparison, Dialect};
 use super::expression::Scope;
 use super::value::Shipped;
 
@@ -30,7 +30,7 @@ pub fn offer_keys(dialect: &dyn Dialect, scan: &Scan, columns: &[usize]) -> Answ
         let block = compiler.open_for_rows(block);
         columns.iter().try_for_each(|at| {
             let column = block.items.get(*at).ok_or_else(|| format!("there is no column {at}"))?;
-            compiler.grouping_text(column).map(|_| ())
+            compiler.grouping_text(column, Comparison::Equality).map(|_| ())
         })
     });
     taken.map_or_else(Answer::Refused, |()| Answer::Exact)

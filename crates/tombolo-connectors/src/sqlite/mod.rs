@@ -115,7 +115,7 @@ impl Connector for Sqlite {
         let tables: Vec<_> = scan.tables().into_iter().map(|table| Arc::clone(&table.description)).collect();
         self.client.call(move |lease| scan::check_tables(lease, &tables)).await?;
         let native = self.native_query(scan)?;
-        let statistics = scan::estimate(scan);
+        let statistics = sql::estimate(scan);
         let reader = SqliteReader::new(Arc::clone(&self.client), scan.clone(), context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }

@@ -8,7 +8,8 @@ use tombolo_connector::{Collation, ScanTable, TableRef};
 use super::catalog::profile::{AS_TEXT, TableProfile};
 use super::types::{Affinity, MAX_DECIMAL_DIGITS, print_date, print_timestamp, timestamp_form};
 use crate::sql::{
-    AggregateCall, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text, string_literal,
+    AggregateCall, Comparison, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text,
+    string_literal,
 };
 
 /// Numbers up to here are whole numbers of 64 bits with room for the rounding of the bound itself.
@@ -109,7 +110,7 @@ impl Dialect for SqliteDialect {
         }
     }
 
-    fn comparable(&self, value: &Value) -> Shipped<String> {
+    fn comparable(&self, value: &Value, _: Comparison) -> Shipped<String> {
         value.trusted()?;
         let facts = &value.facts;
         match &facts.data_type {

@@ -75,9 +75,13 @@ async fn dropped(bench: &Bench) -> Result<(), String> {
     }
     drop(running);
     let begun = Instant::now();
-    while log.running() > 0 {
-        if begun.elapsed() > Duration::from_secs(2) {
-            return Err(format!("{} statements still run", log.running()));
+    loop {
+        let running = bench.site.running(&log).await;
+        if running == 0 {
+            break;
+        }
+        if begun.elapsed() > Duration::from_secs(1) {
+            return Err(format!("{running} statements still run"));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -6,6 +6,7 @@
 
 mod files;
 mod memory;
+mod postgres;
 mod remote_log;
 mod sqlite;
 
@@ -23,6 +24,7 @@ use tombolo_connector::{ErrorCode, Options, Registry};
 
 pub use files::{FileFormat, FilesHarness};
 pub use memory::MemoryHarness;
+pub use postgres::PostgresHarness;
 pub use remote_log::{RemoteEvent, RemoteLog};
 pub use sqlite::SqliteHarness;
 
@@ -55,6 +57,11 @@ pub trait Harness: Debug + Send + Sync {
 
     /// The name as people write it.
     fn title(&self) -> &'static str;
+
+    /// Why the source cannot be reached on this machine at all: the variable that would name its server is not set.
+    fn missing(&self) -> Option<String> {
+        None
+    }
 
     /// Why a table of this name or form cannot be in the source at all; `None` where it can.
     fn refuses_table(&self, _fixture: &Fixture) -> Option<&'static str> {
@@ -102,6 +109,11 @@ pub trait Site: Debug + Send + Sync {
     /// What has reached the source since `log` began, as the source itself tells it.
     async fn remote_log(&self, log: &RemoteLog) -> Vec<RemoteEvent> {
         log.events()
+    }
+
+    /// How many statements of ours run in the source now, as the source itself tells it.
+    async fn running(&self, log: &RemoteLog) -> usize {
+        log.running()
     }
 
     /// Whether the log shows what was done.

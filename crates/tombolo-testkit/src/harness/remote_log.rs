@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tombolo_connectors::REMOTE_LOG;
 use tracing::field::{Field, Visit};
@@ -34,6 +35,8 @@ static EVENTS: OnceLock<Mutex<Vec<RemoteEvent>>> = OnceLock::new();
 pub struct RemoteLog {
     source: String,
     from: usize,
+    /// Seconds since 1970.
+    since: f64,
 }
 
 impl RemoteLog {
@@ -45,7 +48,18 @@ impl RemoteLog {
             Mutex::default()
         });
         let from = events.lock().unwrap_or_else(PoisonError::into_inner).len();
-        Self { source: source.to_owned(), from }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        Self { source: source.to_owned(), from, since }
+    }
+
+    /// The source's name.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// When it began, in seconds since 1970, to the millisecond as servers log it.
+    pub fn since(&self) -> f64 {
+        (self.since * 1e3).floor() / 1e3
     }
 
     /// What has reached the source since.

@@ -1,0 +1,27 @@
+use tombolo_connector::{Capabilities, KeySupport, Parallelism, SnapshotKind};
+
+use super::config::Config;
+
+/// The most keys in one statement. The server looks a list up by hashing; what bounds it is the statement's length.
+const MAX_KEYS: usize = 50_000;
+
+/// What PostgreSQL can do.
+pub(super) fn capabilities(config: &Config) -> Capabilities {
+    Capabilities {
+        projection: true,
+        filter: true,
+        pruning: false,
+        expression: true,
+        join: true,
+        aggregate: true,
+        sort: true,
+        limit: true,
+        union: true,
+        keys: KeySupport::Exact { max_keys: MAX_KEYS },
+        parallelism: Parallelism::Single,
+        snapshot: SnapshotKind::PerSubQuery,
+        cancel: true,
+        statistics: true,
+        max_concurrency: Some(config.max_connections),
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result, Secret};
+use url::Url;
+
+pub(super) const URLS: &[&str] = &["postgres://user@host:5432/database", "postgresql://user:password@host/database"];
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "host",
+        kind: OptionKind::Text,
+        default: Some("localhost"),
+        required: false,
+        help: "The server's name or address, or the folder of its Unix socket.",
+    },
+    OptionSpec {
+        name: "port",
+        kind: OptionKind::Integer,
+        default: Some("5432"),
+        required: false,
+        help: "The server's port.",
+    },
+    OptionSpec {
+        name: "database",
+        kind: OptionKind::Text,
+        default: None,
+        required: false,
+        help: "The database; without it the one of the user's name.",
+    },
+    OptionSpec {
+        name: "user",
+        kind: OptionKind::Text,
+        default: Some("postgres"),
+        required: false,
+        help: "The user to sign in as. One that may only read is enough.",
+    },
+    OptionSpec {
+        name: "password",
+        kind: OptionKind::Secret,
+        default: None,
+        required: false,
+        help: "The user's password.",
+    },
+    OptionSpec {
+        name: "password_env",
+        kind: OptionKind::Text,
+        default: Some("PGPASSWORD"),
+        required: false,
+        help: "The environment variable that holds the password, where `password` is not set.",
+    },
+    OptionSpec {
+        name: "tls",
+        kind: OptionKind::Choice(&["auto", "verify", "off"]),
+        default: Some("auto"),
+        required: false,
+        help: "`verify`: TLS, with the server's certificate and name checked. `auto`: the same, but plain to this machine \
+               where the server has no TLS. `off`: plain.",
+    },
+    OptionSpec {
+        name: "tls_ca",
+        kind: OptionKind::Path,
+        default: None,
+        required: false,
+        help: "A file of certificates in PEM that may have signed the server's, in place of the system's.",
+    },
+    OptionSpec {
+        name: "connect_timeout",
+        kind: OptionKind::Duration,
+        default: Some("10s"),
+        required: false,
+        help: "How long to wait for a connection.",
+    },
+    OptionSpec {
+        name: "max_connections",
+        kind: OptionKind::Integer,
+        default: Some("8"),
+        required: false,
+        help: "The most connections that are open at once.",
+    },
+    OptionSpec {
+        name: "numeric_scale",
+        kind: OptionKind::Integer,
+        default: Some("10"),
+        required: false,
+        help: "Digits after the point of NUMERIC columns that declare none. A value with more is an error that names it.",
+    },
+    OptionSpec {
+        name: "columns_as_text",
+        kind: OptionKind::Text,
+        default: None,
+        required: false,
+        help: "Columns to carry as text whatever their type, as `table.column` or `schema.table.column` separated by commas.",
+    },
+];
+
+/// Whether connections are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tls {
+    /// Encrypted and verified, but to this machine plain where the server has no TLS.
+    Auto,
+    /// Encrypted and verified.
+    Verify,
+    /// Plain.
+    Off,
+}
+
+/// The typed options.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) database: String,
+    pub(super) user: String,
+    pub(super) password: Option<Secret<String>>,
+    pub(super) tls: Tls,
+    pub(super) tls_ca: Option<PathBuf>,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) numeric_scale: i8,
+    columns_as_text: BTreeSet<String>,
+}
+
+impl Config {
+    pub(super) fn try_new(options: &Options) -> Result<Self> {
+        let invalid = |message: String| Error::new(ErrorCode::ConfigInvalid, message);
+        let port = options.integer("port").unwrap_or(5432);
+        let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| {
+            invalid(format!("option `port` is {port}")).with_hint("A port is a number from 1 to 65535.")
+        })?;
+        let scale = options.integer("numeric_scale").unwrap_or(10);
+        let numeric_scale = i8::try_from(scale).ok().filter(|scale| *scale <= MAX_SCALE).ok_or_else(|| {
+            invalid(format!("option `numeric_scale` is {scale}")).with_hint(format!("Set it to 0 up to {MAX_SCALE}."))
+        })?;
+        let max_connections = options.integer("max_connections").unwrap_or(8);
+        if max_connections == 0 {
+            return Err(invalid("option `max_connections` is 0".to_owned()).with_hint("Set it to 1 or more."));
+        }
+        let mut columns_as_text = BTreeSet::new();
+        let listed = options.text("columns_as_text").unwrap_or_default().split(',').map(str::trim);
+        for entry in listed.filter(|entry| !entry.is_empty()) {
+            if !entry.contains('.') {
+                return Err(invalid(format!("`columns_as_text` has `{entry}` in it"))
+                    .with_hint("Write each column as `table.column`, separated by commas."));
+            }
+            columns_as_text.insert(entry.to_owned());
+        }
+        let user = options.text("user").unwrap_or("postgres").to_owned();
+        let variable = options.text("password_env").unwrap_or("PGPASSWORD");
+        let from_environment = || std::env::var(variable).ok().filter(|password| !password.is_empty());
+        Ok(Self {
+            host: options.text("host").unwrap_or("localhost").to_owned(),
+            port,
+            database: options.text("database").unwrap_or(&user).to_owned(),
+            password: options.text("password").map(str::to_owned).or_else(from_environment).map(Secret::new),
+            user,
+            tls: match options.text("tls") {
+                Some("verify") => Tls::Verify,
+                Some("off") => Tls::Off,
+                _ => Tls::Auto,
+            },
+            tls_ca: options.text("tls_ca").map(PathBuf::from),
+            connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
+            max_connections,
+            numeric_scale,
+            columns_as_text,
+        })
+    }
+
+    /// Whether a column is to be carried as text.
+    pub(super) fn is_text(&self, schema: &str, table: &str, column: &str) -> bool {
+        self.columns_as_text.contains(&format!("{table}.{column}"))
+            || self.columns_as_text.contains(&format!("{schema}.{table}.{column}"))
+    }
+
+    /// Whether the host is this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.is_socket() || self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether the host is the folder of a Unix socket.
+    pub(super) fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+/// The most digits after the point: the rest of the 38 is for those before it.
+const MAX_SCALE: i8 = 30;
+
+/// Reads `postgres://user:password@host:port/database?sslmode=…`.
+pub(super) fn parse_url(url: &str) -> Option<Result<Options>> {
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return None;
+    }
+    Some(options_of(url))
+}
+
+fn options_of(text: &str) -> Result<Options> {
+    // The text may hold a password, so it is not repeated.
+    let wrong = |what: &str| {
+        Error::new(ErrorCode::Usage, format!("the PostgreSQL URL {what}"))
+            .with_hint("Write it as `postgres://user:password@host:5432/database`.")
+    };
+    let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+    let plain = |part: &str| {
+        let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
+        decoded.map(String::from).map_err(|_| wrong("has percent signs whose bytes are not UTF-8"))
+    };
+    let mut options = Options::default();
+    if let Some(host) = url.host_str().filter(|host| !host.is_empty()) {
+        // An address of IPv6 stands in brackets in a URL alone.
+        options.set("host", plain(host.trim_start_matches('[').trim_end_matches(']'))?);
+    }
+    if let Some(port) = url.port() {
+        options.set("port", i64::from(port));
+    }
+    if !url.username().is_empty() {
+        options.set("user", plain(url.username())?);
+    }
+    if let Some(password) = url.password() {
+        options.set("password", plain(password)?);
+    }
+    let database = url.path().trim_start_matches('/');
+    if !database.is_empty() {
+        options.set("database", plain(database)?);
+    }
+    for (name, value) in url.query_pairs() {
+        match (name.as_ref(), value.as_ref()) {
+            ("sslmode", "disable") => options.set("tls", "off"),
+            ("sslmode", "allow" | "prefer") => options.set("tls", "auto"),
+            ("sslmode", "require" | "verify-ca" | "verify-full") => options.set("tls", "verify"),
+            ("sslmode", other) => return Err(wrong(&format!("has `sslmode={other}`, which there is not"))),
+            ("sslrootcert", path) => options.set("tls_ca", path),
+            ("host", host) => options.set("host", host),
+            ("connect_timeout", seconds) => options.set("connect_timeout", format!("{seconds}s")),
+            // What these say is said by Tombolo itself.
+            ("application_name" | "channel_binding" | "gssencmode" | "target_session_attrs", _) => {}
+            (name, value) if OPTIONS.iter().any(|option| option.name == name) => options.set(name, value),
+            (name, _) => return Err(wrong(&format!("has the parameter `{name}`, which is not known"))),
+        }
+    }
+    Ok(options)
+}

@@ -1,0 +1,143 @@
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+
+use super::{as_text, collated, joint, natural, text_facts};
+use crate::sql::{AggregateCall, Comparison, Facts, Level, Shipped, Value, is_text, scalar_text};
+
+/// Prints a scalar function that is proved equal.
+pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
+    let unlike = |why: &str| Err(format!("function `{name}` {why}"));
+    match (name, arguments) {
+        ("upper" | "lower" | "initcap", _) => unlike("folds letters by the database's locale in PostgreSQL"),
+        ("round" | "floor" | "ceil" | "trunc", _) => unlike("rounds by its own rules in PostgreSQL"),
+        ("character_length" | "char_length" | "length", [text]) => {
+            Ok(Value::atom(format!("length({})", text_argument(text, name)?), Facts::new(DataType::Int32)))
+        }
+        ("octet_length", [text]) => {
+            Ok(Value::atom(format!("octet_length({})", text_argument(text, name)?), Facts::new(DataType::Int32)))
+        }
+        ("substr" | "substring", [text, start]) => match integer(start) {
+            Some(start) if (1..=i64::from(i32::MAX)).contains(&start) => {
+                text_call(text, name, |sql| format!("substr({sql}, {start})"))
+            }
+            _ => unlike("with a start that is not a positive literal is computed here"),
+        },
+        ("substr" | "substring", [text, start, length]) => match (integer(start), integer(length)) {
+            (Some(start), Some(length)) if start >= 1 && length >= 0 && start + length <= i64::from(i32::MAX) => {
+                text_call(text, name, |sql| format!("substr({sql}, {start}, {length})"))
+            }
+            _ => unlike("with a start that is not a positive literal is computed here"),
+        },
+        ("left", [text, length]) => match integer(length) {
+            Some(length) if (0..=i64::from(i32::MAX)).contains(&length) => {
+                text_call(text, name, |sql| format!("\"left\"({sql}, {length})"))
+            }
+            _ => unlike("with a length that is not a positive literal is computed here"),
+        },
+        ("btrim" | "trim", [text]) => text_call(text, name, |sql| format!("btrim({sql})")),
+        ("ltrim", [text]) => text_call(text, name, |sql| format!("ltrim({sql})")),
+        ("rtrim", [text]) => text_call(text, name, |sql| format!("rtrim({sql})")),
+        ("replace", [text, from, to]) if is_plain_text(from) && to.literal.as_ref().and_then(scalar_text).is_some() => {
+            text_call(text, name, |sql| format!("replace({sql}, {}, {})", from.sql, to.sql))
+        }
+        ("strpos", [text, part]) if is_plain_text(part) => {
+            let sql = collated(text_argument(text, name)?, text.facts.collation.as_deref(), Comparison::Equality);
+            Ok(Value::atom(format!("strpos({sql}, {})", part.sql), Facts::new(DataType::Int32)))
+        }
+        ("starts_with", [text, part]) if is_plain_text(part) => {
+            let sql = collated(text_argument(text, name)?, text.facts.collation.as_deref(), Comparison::Equality);
+            Ok(Value::predicate(format!("starts_with({sql}, {})", part.sql), Level::Atom))
+        }
+        ("concat", [_, ..]) if arguments.iter().all(|argument| is_text(&argument.facts.data_type)) => {
+            let list: Vec<String> = arguments.iter().map(|argument| as_text(argument, Level::Or)).collect();
+            let facts = Facts { collation: joint(arguments), ..text_facts() };
+            Ok(Value::atom(format!("concat({})", list.join(", ")), facts))
+        }
+        ("date_part", [part, time]) => date_part(part, time),
+        ("date_trunc", [part, time]) => date_trunc(part, time),
+        _ => unlike("is not known to be the same in PostgreSQL"),
+    }
+}
+
+/// Prints an aggregate other than count, min and max.
+pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
+    let facts = Facts::new(call.data_type.clone());
+    let [argument] = call.arguments.as_slice() else {
+        return Err(format!("aggregate `{}` is computed here", call.name));
+    };
+    natural(argument)?;
+    let of = |sql: String| Ok(Value::atom(sql, facts.clone()));
+    match (call.name, &argument.facts.data_type, &call.data_type) {
+        // PostgreSQL sums without loss; what leaves 64 bits is its error.
+        ("sum", from, DataType::Int64) if from.is_signed_integer() => {
+            of(format!("{}::int8", call.standard(&argument.sql)))
+        }
+        ("sum", DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from == to => {
+            of(call.standard(&argument.sql))
+        }
+        // A sum of floats is as good in one order as in another; DISTINCT holds the two zeros to be one.
+        ("sum" | "avg", DataType::Float64, DataType::Float64) if !call.distinct => {
+            Ok(Value::atom(call.standard(&argument.sql), Facts { negative_zero: true, ..facts }))
+        }
+        ("bool_and" | "bool_or", DataType::Boolean, DataType::Boolean) => of(call.standard(&argument.sql)),
+        _ => Err(format!("aggregate `{}` of {} is computed here", call.name, argument.facts.data_type)),
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    match value.literal {
+        Some(ScalarValue::Int64(number)) => number,
+        Some(ScalarValue::Int32(number)) => number.map(i64::from),
+        _ => None,
+    }
+}
+
+fn is_plain_text(value: &Value) -> bool {
+    value.literal.as_ref().and_then(scalar_text).is_some_and(|text| !text.is_empty())
+}
+
+fn text_argument(value: &Value, name: &str) -> Shipped<String> {
+    if !is_text(&value.facts.data_type) {
+        return Err(format!("function `{name}` of {} is computed here", value.facts.data_type));
+    }
+    Ok(as_text(value, Level::Atom))
+}
+
+fn text_call(value: &Value, name: &str, print: impl FnOnce(&str) -> String) -> Shipped {
+    let sql = print(&text_argument(value, name)?);
+    Ok(Value::atom(sql, Facts { collation: joint([value]), ..text_facts() }))
+}
+
+/// A part of a date or a timestamp. The year before 1 is -1 in PostgreSQL and 0 here.
+fn date_part(part: &Value, time: &Value) -> Shipped {
+    let part = part.literal.as_ref().and_then(scalar_text).unwrap_or_default().to_ascii_lowercase();
+    let is_time = matches!(time.facts.data_type, DataType::Timestamp(_, None));
+    if !is_time && time.facts.data_type != DataType::Date32 {
+        return Err(format!("`date_part` of {} is computed here", time.facts.data_type));
+    }
+    let of = |part: &str| format!("extract({part} FROM {})::int4", time.sql);
+    let text = match part.as_str() {
+        "year" => {
+            let text = format!("{} + (extract(year FROM {}) < 0)::int4", of("year"), time.sql);
+            return Ok(Value::new(text, Level::Add, Facts::new(DataType::Int32)));
+        }
+        "quarter" | "month" | "week" | "day" | "doy" | "dow" => of(&part),
+        "hour" | "minute" if is_time => of(&part),
+        _ => return Err(format!("`date_part` of `{part}` is computed here")),
+    };
+    Ok(Value::atom(text, Facts::new(DataType::Int32)))
+}
+
+fn date_trunc(part: &Value, time: &Value) -> Shipped {
+    let part = part.literal.as_ref().and_then(scalar_text).unwrap_or_default().to_ascii_lowercase();
+    if !matches!(time.facts.data_type, DataType::Timestamp(_, None)) {
+        return Err(format!("`date_trunc` of {} is computed here", time.facts.data_type));
+    }
+    match part.as_str() {
+        "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second" => {
+            let facts = Facts::new(time.facts.data_type.clone());
+            Ok(Value::atom(format!("date_trunc('{part}', {})", time.sql), facts))
+        }
+        _ => Err(format!("`date_trunc` to `{part}` is computed here")),
+    }
+}

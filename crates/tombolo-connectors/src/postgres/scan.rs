@@ -1,0 +1,269 @@
+mod column;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream;
+use postgres_protocol::message::backend::Message;
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader};
+
+use self::column::ColumnReader;
+use super::client::{Client, Frame, Lease};
+use super::native::PostgresDialect;
+use crate::sql::{self, Form};
+
+/// A batch ends when its values have so many bytes, however few rows they are.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a binary copy begins with: a signature of 11 bytes, flags of 4, and the length of what else there is in the header.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+const HEADER_BYTES: usize = 19;
+
+/// Reads one accepted tree.
+#[derive(Debug)]
+pub(super) struct PostgresReader {
+    client: Arc<Client>,
+    dialect: PostgresDialect,
+    scan: Scan,
+    schema: SchemaRef,
+    batch_size: usize,
+    deadline: Option<Instant>,
+    /// Who asks, as a comment of the statement.
+    tag: String,
+}
+
+impl PostgresReader {
+    pub(super) fn new(client: Arc<Client>, dialect: PostgresDialect, scan: Scan, context: &QueryContext) -> Self {
+        let schema = Arc::clone(scan.schema().inner());
+        // A name could end the comment.
+        let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
+        let tag = format!("/* tombolo query {} user {} */", plain(&context.query_id), plain(&context.user));
+        let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
+        Self { client, dialect, scan, schema, batch_size, deadline, tag }
+    }
+}
+
+impl ScanReader for PostgresReader {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    fn open(
+        &self,
+        _partition: usize,
+        keys: Option<&KeyBatch>,
+        _task: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let printed = sql::print(&self.dialect, &self.scan, keys)?;
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for (at, field) in self.schema.fields().iter().enumerate() {
+            let form = printed.forms.get(at).copied().unwrap_or(Form::NATURAL);
+            let origin = printed.origins.get(at).cloned().flatten();
+            columns.push(ColumnReader::try_new(field, form, origin)?);
+        }
+        let rows = Rows {
+            client: Arc::clone(&self.client),
+            statement: format!("{} COPY ({}) TO STDOUT (FORMAT binary)", self.tag, printed.text),
+            deadline: self.deadline,
+            lease: None,
+            schema: Arc::clone(&self.schema),
+            columns,
+            batch_size: self.batch_size,
+            waiting: 0,
+            waiting_bytes: 0,
+            received: 0,
+            progress: Progress::default(),
+        };
+        let name = self.client.name().to_owned();
+        let batches = stream::try_unfold(rows, move |mut rows| {
+            let name = name.clone();
+            async move {
+                let next = rows.next().await.map_err(|error| DataFusionError::from(error.with_source_name(&name)))?;
+                Ok(next.map(|batch| (batch, rows)))
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+    }
+}
+
+/// The rows of one sub-query as they come. Dropping it stops the statement in the server.
+struct Rows {
+    client: Arc<Client>,
+    statement: String,
+    deadline: Option<Instant>,
+    /// The connection, from the first poll on.
+    lease: Option<Lease>,
+    schema: SchemaRef,
+    columns: Vec<ColumnReader>,
+    batch_size: usize,
+    waiting: usize,
+    waiting_bytes: usize,
+    received: u64,
+    progress: Progress,
+}
+
+/// How far the server's answers have come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Statements whose end was read.
+    ended: usize,
+    /// Whether the copy's header was read.
+    has_begun: bool,
+    /// Whether the copy's own mark of the end was read.
+    has_trailer: bool,
+    /// How many rows the server says that it has sent.
+    announced: Option<u64>,
+    /// The first error that it told of.
+    error: Option<Error>,
+}
+
+/// The begin of a transaction, the copy, and the end of the transaction: sent at once, so that it takes one round trip.
+const STATEMENTS: usize = 3;
+
+impl Rows {
+    /// The next batch; `None` when the server has said that these were all.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if self.progress.ended == STATEMENTS {
+            return Ok(None);
+        }
+        if self.lease.is_none() {
+            let mut lease = self.client.lease().await?;
+            let begin = self.begin();
+            lease.connection().send(&[&begin, &self.statement, "COMMIT"]).await?;
+            self.lease = Some(lease);
+        }
+        loop {
+            let Some(lease) = &mut self.lease else { return Err(Error::internal("a copy has no connection")) };
+            let connection = lease.connection();
+            match connection.frame()? {
+                None => connection.fill().await?,
+                Some(Frame::Data(length)) => {
+                    let bytes = connection.buffered().get(..length).unwrap_or_default();
+                    decode(bytes, &mut self.columns, &mut self.progress, &mut self.waiting, &mut self.waiting_bytes)?;
+                    connection.consume(length);
+                    if self.waiting >= self.batch_size || self.waiting_bytes >= MAX_BATCH_BYTES {
+                        return self.batch().map(Some);
+                    }
+                }
+                Some(Frame::Other(message)) => match *message {
+                    Message::CommandComplete(body) => {
+                        let rows = body.tag().ok().and_then(|tag| tag.strip_prefix("COPY ")?.parse().ok());
+                        self.progress.announced = self.progress.announced.or(rows);
+                    }
+                    Message::ErrorResponse(body) => {
+                        self.progress.error.get_or_insert_with(|| super::client::failure(&body));
+                    }
+                    Message::ReadyForQuery(_) => {
+                        self.progress.ended += 1;
+                        if self.progress.ended == STATEMENTS {
+                            return self.end();
+                        }
+                    }
+                    // The begin and the end of the copy, which its own header and trailer say too.
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// Reads in one snapshot, and by settings under which text means the same everywhere.
+    fn begin(&self) -> String {
+        let mut text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
+                        SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; \
+                        SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on"
+            .to_owned();
+        if let Some(deadline) = self.deadline {
+            // At least one, since 0 is without a limit.
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, i32::MAX as u128);
+            text.push_str(&format!("; SET LOCAL statement_timeout = {left}"));
+        }
+        text
+    }
+
+    fn end(&mut self) -> Result<Option<RecordBatch>> {
+        self.lease = None;
+        if let Some(error) = self.progress.error.take() {
+            return Err(error);
+        }
+        self.received += self.waiting as u64;
+        if !self.progress.has_trailer || self.progress.announced != Some(self.received) {
+            return Err(Error::new(ErrorCode::SourceFailed, "the server sent other rows than it says").with_detail(
+                format!("{:?} rows were announced, and {} came", self.progress.announced, self.received),
+            ));
+        }
+        self.received -= self.waiting as u64;
+        if self.waiting == 0 { Ok(None) } else { self.batch().map(Some) }
+    }
+
+    fn batch(&mut self) -> Result<RecordBatch> {
+        let columns = self.columns.iter_mut().map(ColumnReader::finish).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.waiting));
+        self.received += self.waiting as u64;
+        (self.waiting, self.waiting_bytes) = (0, 0);
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|error| {
+            Error::internal("the rows of PostgreSQL do not fit their schema").with_detail(error.to_string())
+        })
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+/// Reads a message of a binary copy: its header, rows, its trailer. Format: the page of COPY in PostgreSQL's documentation.
+fn decode(
+    mut bytes: &[u8],
+    columns: &mut [ColumnReader],
+    progress: &mut Progress,
+    rows: &mut usize,
+    row_bytes: &mut usize,
+) -> Result<()> {
+    let malformed = || Error::new(ErrorCode::SourceFailed, "the server's copy is not in the form that it should have");
+    if !progress.has_begun {
+        let header = bytes.get(..HEADER_BYTES).filter(|header| header.starts_with(SIGNATURE)).ok_or_else(malformed)?;
+        let extra = header.last_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
+        bytes = bytes.get(HEADER_BYTES + extra..).ok_or_else(malformed)?;
+        progress.has_begun = true;
+    }
+    while !bytes.is_empty() {
+        let (count, rest) = bytes.split_first_chunk::<2>().ok_or_else(malformed)?;
+        bytes = rest;
+        let count = i16::from_be_bytes(*count);
+        if count == -1 {
+            progress.has_trailer = true;
+            continue;
+        }
+        // A select of no columns has one all the same.
+        if usize::try_from(count) != Ok(columns.len().max(1)) {
+            return Err(malformed());
+        }
+        for at in 0..columns.len().max(1) {
+            let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(malformed)?;
+            let length = i32::from_be_bytes(*length);
+            let value = match usize::try_from(length) {
+                Ok(length) => Some(rest.get(..length).ok_or_else(malformed)?),
+                Err(_) => None,
+            };
+            bytes = rest.get(value.map_or(0, <[u8]>::len)..).ok_or_else(malformed)?;
+            let Some(column) = columns.get_mut(at) else { continue };
+            *row_bytes += value.map_or(0, <[u8]>::len);
+            if let Err(reason) = column.append(value) {
+                return Err(column.refuse(&reason));
+            }
+        }
+        *rows += 1;
+    }
+    Ok(())
+}

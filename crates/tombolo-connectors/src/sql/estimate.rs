@@ -1,0 +1,53 @@
+use arrow::datatypes::Field;
+use tombolo_connector::{RowCount, Scan, ScanStatistics};
+
+/// What is known of a tree's size: exact where it is a table as it stands.
+pub(crate) fn estimate(scan: &Scan) -> ScanStatistics {
+    let rows = estimated_rows(scan);
+    let width: Option<f64> = scan.schema().fields().iter().map(|field| width(scan, field)).sum();
+    let bytes = rows.value().zip(width).map(|(rows, width)| (rows as f64 * width) as u64);
+    ScanStatistics { rows, bytes }
+}
+
+fn estimated_rows(scan: &Scan) -> RowCount {
+    let guess = |rows: Option<u64>| rows.map_or(RowCount::Unknown, RowCount::Estimated);
+    match scan {
+        // A count is as old as the description, so it is an estimate by now.
+        Scan::Table(table) => guess(table.description.statistics.rows.value()),
+        Scan::Project { input, .. } | Scan::Alias { input, .. } => estimated_rows(input),
+        // A fifth for each conjunct is the engine's own default for a filter of which nothing is known.
+        Scan::Filter { input, predicates } => guess(
+            estimated_rows(input).value().map(|rows| predicates.iter().take(4).fold(rows, |rows, _| rows.div_ceil(5))),
+        ),
+        Scan::Sort { input, fetch, .. } => limited(estimated_rows(input), 0, *fetch),
+        Scan::Limit { input, skip, fetch } => limited(estimated_rows(input), *skip, *fetch),
+        Scan::Aggregate(aggregate) if aggregate.group.is_empty() => RowCount::Exact(1),
+        Scan::Aggregate(aggregate) => guess(estimated_rows(&aggregate.input).value().map(|rows| rows.div_ceil(5))),
+        // Along a foreign key a join has the rows of its larger side.
+        Scan::Join(join) => {
+            let (left, right) = (estimated_rows(&join.left).value(), estimated_rows(&join.right).value());
+            guess(left.zip(right).map(|(left, right)| left.max(right)))
+        }
+        Scan::Union { inputs, .. } => guess(inputs.iter().map(|input| estimated_rows(input).value()).sum()),
+    }
+}
+
+fn limited(rows: RowCount, skip: usize, fetch: Option<usize>) -> RowCount {
+    let skip = skip as u64;
+    match (rows.value().map(|rows| rows.saturating_sub(skip)), fetch) {
+        (Some(rows), Some(fetch)) => RowCount::Estimated(rows.min(fetch as u64)),
+        (Some(rows), None) => RowCount::Estimated(rows),
+        (None, Some(fetch)) => RowCount::Estimated(fetch as u64),
+        (None, None) => RowCount::Unknown,
+    }
+}
+
+/// Mean bytes of a column in Arrow: by its type, or by what was seen in the stored column of that name.
+fn width(scan: &Scan, field: &Field) -> Option<f64> {
+    let fixed = field.data_type().primitive_width().map(|bytes| bytes as f64);
+    fixed.or_else(|| {
+        let tables = scan.tables();
+        let known = tables.iter().find_map(|table| table.description.statistics.columns.get(field.name())?.width);
+        Some(known.unwrap_or(32.0) + 4.0)
+    })
+}
