@@ -6,7 +6,9 @@ use datafusion::logical_expr::Operator;
 use tombolo_connector::{ScanTable, TableRef};
 
 use super::catalog::TableProfile;
-use super::types::{AS_CHAR, AS_JSON, AS_MONEY, AS_NUMBER, AS_TEXT, AS_UUID, can_read, print_date, print_timestamp};
+use super::types::{
+    AS_CHAR, AS_JSON, AS_MONEY, AS_NUMBER, AS_TEXT, AS_UUID, can_read, print_date, print_time, print_timestamp,
+};
 use crate::sql::{
     AggregateCall, Comparison, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text,
     string_literal,
@@ -85,6 +87,9 @@ impl Dialect for PostgresDialect {
             }
             ScalarValue::Date32(Some(days)) => {
                 print_date(*days).map(|text| format!("DATE '{text}'")).ok_or_else(no_literal)
+            }
+            ScalarValue::Time64Microsecond(Some(micros)) => {
+                print_time(*micros).map(|text| format!("TIME '{text}'")).ok_or_else(no_literal)
             }
             ScalarValue::TimestampSecond(Some(_), zone)
             | ScalarValue::TimestampMillisecond(Some(_), zone)
@@ -207,6 +212,11 @@ impl Dialect for PostgresDialect {
             (from, DataType::Float64) if from.is_signed_integer() => true,
             (DataType::Float32, DataType::Float64) => true,
             (from, to) if from.is_signed_integer() && is_text(to) => true,
+            (DataType::Boolean, to) if to.is_signed_integer() => {
+                let text = format!("{}::int4::{name}", value.at(Level::Atom));
+                return Ok(Value::atom(text, Facts::new(to.clone())));
+            }
+            (DataType::Boolean, to) if is_text(to) => true,
             // Both a number of 15 digits and its power of ten are exact doubles, so that one division rounds once.
             (DataType::Decimal128(precision, scale), DataType::Float64) => *precision <= 15 && *scale >= 0,
             (DataType::Decimal128(a_digits, a), DataType::Decimal128(b_digits, b)) => {

@@ -43,7 +43,8 @@ impl PostgresReader {
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
         let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
-        let tag = format!("/* tombolo query {} user {} */", plain(&context.query_id), plain(&context.user));
+        let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
+        let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
         Self { client, dialect, scan, schema, batch_size, deadline, tag }
     }

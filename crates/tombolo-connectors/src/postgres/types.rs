@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
-use chrono::{DateTime, Days, NaiveDate, Timelike};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 
 use crate::sql::Form;
 
@@ -133,14 +133,17 @@ pub(super) fn print_date(days: i32) -> Option<String> {
     (text.as_str() >= "0001" && text.len() == 10 && !text.starts_with(['+', '-'])).then_some(text)
 }
 
+/// A time of day as PostgreSQL reads it.
+pub(super) fn print_time(micros: i64) -> Option<String> {
+    let nanos = u32::try_from(micros % 1_000_000).ok()?.checked_mul(1_000)?;
+    let time = NaiveTime::from_num_seconds_from_midnight_opt(u32::try_from(micros / 1_000_000).ok()?, nanos)?;
+    Some(time.format("%H:%M:%S%.6f").to_string())
+}
+
 /// A moment as PostgreSQL reads it, without its zone.
 pub(super) fn print_timestamp(micros: i64) -> Option<String> {
     let moment = DateTime::from_timestamp_micros(micros)?.naive_utc();
-    let date = print_date(
-        i32::try_from(moment.date().signed_duration_since(NaiveDate::from_ymd_opt(1970, 1, 1)?).num_days()).ok()?,
-    )?;
-    let time = moment.time();
-    let (hour, minute, second, micro) = (time.hour(), time.minute(), time.second(), time.nanosecond() / 1_000);
-    let fraction = if micro == 0 { String::new() } else { format!(".{micro:06}") };
-    Some(format!("{date} {hour:02}:{minute:02}:{second:02}{fraction}"))
+    let days = moment.date().signed_duration_since(NaiveDate::from_ymd_opt(1970, 1, 1)?).num_days();
+    let date = print_date(i32::try_from(days).ok()?)?;
+    Some(format!("{date} {}", moment.time().format("%H:%M:%S%.6f")))
 }

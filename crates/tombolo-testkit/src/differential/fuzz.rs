@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::judge::{AloneVerdict, Difference, Verdict};
 use super::shrink::{shrunk, with_fewer_rows};
 use super::statement::Statement;
-use super::world::{Placement, World};
+use super::world::{Databases, Placement, World};
 use crate::generate::tables::{Collection, tables};
 use crate::generate::tree::Query;
 use crate::generate::{Generator, Random, Reader};
@@ -63,24 +63,24 @@ pub struct Found {
 }
 
 /// The tables, placed, of a seed.
-async fn world(seed: u64) -> World {
+async fn world(seed: u64, databases: Databases) -> World {
     let mut random = Random::new(seed);
     let collection = random.weighted(&[(45, Collection::Rows), (35, Collection::Fixtures), (20, Collection::Tpch)]);
     let data = tables(collection, random.bits());
     let placement = Placement::random(&mut random, &data);
-    World::new(&data, &placement).await
+    World::new(&data, &placement, databases).await
 }
 
 /// Runs made queries, the first batch of them with this seed, the next with the next.
 ///
 /// Each is asked as it is, with nothing pushed, on one stream with small batches, with one rule of push-down off, which
 /// changes from query to query, and of plain DataFusion; and of SQLite where it means the same there.
-pub async fn fuzz(seed: u64, until: Until, progress: &mut dyn FnMut(&Counts)) -> Counts {
+pub async fn fuzz(seed: u64, until: Until, databases: Databases, progress: &mut dyn FnMut(&Counts)) -> Counts {
     let begun = Instant::now();
     let mut counts = Counts::default();
     for batch in 0.. {
         let seed = seed.wrapping_add(batch);
-        let world = Arc::new(world(seed).await);
+        let world = Arc::new(world(seed, databases).await);
         let tables = world.tables.clone();
         let mut generator = Generator::new(seed, &tables);
         let mut running: JoinSet<(usize, Query, Verdict)> = JoinSet::new();
@@ -131,7 +131,7 @@ pub async fn fuzz(seed: u64, until: Until, progress: &mut dyn FnMut(&Counts)) ->
 async fn smallest(world: &World, seed: u64, query: Query, found: Difference) -> ((String, Query), Difference, World) {
     let whole = query.sql();
     let (query, found) = shrunk(world, &query, &found).await;
-    let smaller = with_fewer_rows(self::world(seed).await, &query, &found).await;
+    let smaller = with_fewer_rows(self::world(seed, world.databases).await, &query, &found).await;
     ((whole, query), found, smaller)
 }
 

@@ -18,4 +18,4 @@ pub use fuzz::{Counts, Found, Until, fuzz};
 pub use judge::{AloneVerdict, Difference, Kind, Verdict};
 pub use shrink::{shrunk, with_fewer_rows};
 pub use statement::Statement;
-pub use world::{Failure, Home, Placement, Way, World};
+pub use world::{Databases, Failure, Home, Placement, Way, World};

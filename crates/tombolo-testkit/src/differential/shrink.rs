@@ -65,7 +65,7 @@ pub async fn with_fewer_rows(world: World, query: &Query, difference: &Differenc
             while from < world.data[index].rows() && chunk > 0 && begun.elapsed() < MOST_TIME {
                 let mut data = world.data.clone();
                 data[index] = data[index].without(from, chunk);
-                let smaller = World::new(&data, &world.placement).await;
+                let smaller = World::new(&data, &world.placement, world.databases).await;
                 match still(&smaller, query, &difference.way, &difference.kind).await {
                     Some(_) => world = smaller,
                     None => from += chunk,

@@ -11,18 +11,29 @@ use tombolo_connector::Registry;
 use tombolo_engine::{Engine, ErrorCode, PushdownRule, PushdownRules, QueryOptions, Settings};
 
 use super::alone::Alone;
+use crate::fixtures::Fixture;
 use crate::generate::{Random, Table, TableData};
+use crate::harness::{Harness, PostgresHarness, Site};
 use crate::{Lab, Reference, ask_with};
 
 /// The longest that a query over small tables may take, in a build that is not optimised, beside others.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the databases `shop` and `crm` are.
+#[derive(Debug, Clone, Copy)]
+pub enum Databases {
+    /// SQLite files.
+    Sqlite,
+    /// Databases of a server.
+    Postgres(PostgresHarness),
+}
+
 /// Where a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
-    /// A SQLite file.
+    /// A database.
     Shop,
-    /// Another SQLite file.
+    /// Another database.
     Crm,
     /// Parquet files.
     Lake,
@@ -49,7 +60,7 @@ impl Home {
 pub struct Placement(pub BTreeMap<String, Home>);
 
 impl Placement {
-    /// Places tables at random. In every fourth case all are in one SQLite file, where whole queries can be pushed.
+    /// Places tables at random. In every fourth case all are in one database, where whole queries can be pushed.
     pub fn random(random: &mut Random, tables: &[TableData]) -> Self {
         let together = random.chance(25);
         let mut place = || match together {
@@ -94,11 +105,13 @@ pub struct World {
     pub tables: Vec<Table>,
     pub placement: Placement,
     pub data: Vec<TableData>,
+    pub databases: Databases,
     pub ways: Vec<Way>,
     pub(super) reference: Reference,
     pub(super) alone: Alone,
     // Dropped last, with the files in it.
     _lab: Lab,
+    _sites: Vec<Box<dyn Site>>,
 }
 
 /// An answer: columns and rows.
@@ -119,13 +132,18 @@ impl fmt::Display for Failure {
 
 impl World {
     /// Puts the tables where they are to be.
-    pub async fn new(data: &[TableData], placement: &Placement) -> Self {
-        Self::with_registry(data, placement, tombolo_connectors::registry).await
+    pub async fn new(data: &[TableData], placement: &Placement, databases: Databases) -> Self {
+        Self::with_registry(data, placement, databases, tombolo_connectors::registry).await
     }
 
     /// Puts the tables where they are to be, and asks for them through these kinds of source.
-    pub async fn with_registry(data: &[TableData], placement: &Placement, registry: impl Fn() -> Registry) -> Self {
-        let lab = lab(data, placement);
+    pub async fn with_registry(
+        data: &[TableData],
+        placement: &Placement,
+        databases: Databases,
+        registry: impl Fn() -> Registry,
+    ) -> Self {
+        let (lab, sites) = lab(data, placement, databases).await;
         let settings = |change: &dyn Fn(&mut Settings)| {
             let mut settings = lab.settings();
             change(&mut settings);
@@ -157,7 +175,17 @@ impl World {
         }
         let tables = described.iter().map(|table| table.placed(placement.0[&table.name].source())).collect();
         let alone = Alone::new(&described);
-        Self { tables, placement: placement.clone(), data: data.to_vec(), ways, reference, alone, _lab: lab }
+        Self {
+            tables,
+            placement: placement.clone(),
+            data: data.to_vec(),
+            databases,
+            ways,
+            reference,
+            alone,
+            _lab: lab,
+            _sites: sites,
+        }
     }
 
     /// Asks one way. A panic is a failure too.
@@ -200,11 +228,20 @@ impl World {
 /// Rows in a row group: so few that small tables have several to prune.
 const ROWS_IN_GROUP: usize = 7;
 
-fn lab(data: &[TableData], placement: &Placement) -> Lab {
-    let mut lab = Lab::new();
+async fn lab(data: &[TableData], placement: &Placement, databases: Databases) -> (Lab, Vec<Box<dyn Site>>) {
+    let (mut lab, mut sites) = (Lab::new(), Vec::new());
     let at = |home| data.iter().filter(move |table| placement.0[&table.name] == home);
     for home in [Home::Shop, Home::Crm] {
-        if at(home).next().is_some() {
+        if at(home).next().is_none() {
+            continue;
+        }
+        if let Databases::Postgres(harness) = databases {
+            let fixtures: Vec<Fixture> = at(home).map(fixture).collect();
+            let site = harness.open(home.source(), &fixtures.iter().collect::<Vec<_>>()).await;
+            let site = site.unwrap_or_else(|error| panic!("{error}"));
+            lab.source(home.source(), harness.connector(), site.options());
+            sites.push(site);
+        } else {
             let file = lab.sqlite(home.source());
             for table in at(home) {
                 let key: Vec<&str> = table.key.iter().map(String::as_str).collect();
@@ -221,7 +258,19 @@ fn lab(data: &[TableData], placement: &Placement) -> Lab {
     for table in at(Home::Mem) {
         lab.memory(Home::Mem.source(), "main", &table.name, table.batches.clone());
     }
-    lab
+    (lab, sites)
+}
+
+/// A made table as a harness takes it. Its names live as long as the tests do.
+fn fixture(table: &TableData) -> Fixture {
+    let key: Vec<&'static str> = table.key.iter().map(|name| -> &'static str { name.clone().leak() }).collect();
+    Fixture {
+        name: table.name.clone().leak(),
+        purpose: "made at random",
+        primary_key: key.leak(),
+        schema: table.batches[0].schema(),
+        batches: table.batches.clone(),
+    }
 }
 
 /// The tables with the types that their sources give them.

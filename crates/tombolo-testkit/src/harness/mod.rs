@@ -266,11 +266,20 @@ pub(crate) fn shown_in_sql(log: &[RemoteEvent], evidence: &Evidence<'_>) -> Resu
     let found = match evidence {
         Evidence::Operator("filter") => said(&["WHERE ", "HAVING "]),
         Evidence::Operator("join") => said(&["JOIN ", "EXISTS ", " IN ("]),
-        Evidence::Operator("aggregate") => {
-            said(&["GROUP BY ", "count(", "sum(", "min(", "max(", "avg(", "total(", "DISTINCT "])
-        }
+        Evidence::Operator("aggregate") => said(&[
+            "GROUP BY ",
+            "count(",
+            "sum(",
+            "min(",
+            "max(",
+            "avg(",
+            "total(",
+            "bool_and(",
+            "bool_or(",
+            "DISTINCT ",
+        ]),
         Evidence::Operator("sort") => said(&["ORDER BY "]),
-        Evidence::Operator("limit") => said(&["LIMIT ", "FETCH FIRST ", "TOP "]),
+        Evidence::Operator("limit") => said(&["LIMIT ", "OFFSET ", "FETCH FIRST ", "TOP "]),
         Evidence::Operator("union") => said(&["UNION ALL "]),
         Evidence::Operator("keys") => said(&[" IN (", "ANY(", "VALUES"]),
         // Any expression will do: what it is is told by the rows.

@@ -363,7 +363,7 @@ impl PostgresSite {
         self.one(&mark).await;
         let begun = std::time::Instant::now();
         // The server's logger is a process of its own.
-        while !log.statements.last().is_some_and(|(_, text)| *text == mark) {
+        while log.statements.last().is_none_or(|(_, text)| *text != mark) {
             assert!(begun.elapsed() < Duration::from_secs(10), "the server's log does not show {mark}");
             let read = format!(
                 "SELECT encode(pg_read_binary_file(pg_current_logfile(), {}, 16000000), 'hex')",
@@ -374,7 +374,7 @@ impl PostgresSite {
                 (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).unwrap()).collect();
             log.read_bytes += bytes.len() as i64;
             log.take(&String::from_utf8_lossy(&bytes), &self.database);
-            if !log.statements.last().is_some_and(|(_, text)| *text == mark) {
+            if log.statements.last().is_none_or(|(_, text)| *text != mark) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }

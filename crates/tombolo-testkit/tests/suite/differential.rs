@@ -10,7 +10,7 @@ use tombolo_connector::{PlannedScan, Registry, Scan, StreamWrapper};
 use tombolo_connectors::files::FilesFactory;
 use tombolo_connectors::sqlite::SqliteFactory;
 use tombolo_testkit::compare::{Rules, same_up_to_ties};
-use tombolo_testkit::differential::{Home, Kind, Placement, Statement, Verdict, World, shrunk};
+use tombolo_testkit::differential::{Databases, Home, Kind, Placement, Statement, Verdict, World, shrunk};
 use tombolo_testkit::generate::Generator;
 use tombolo_testkit::generate::tables::{Collection, tables};
 use tombolo_testkit::rows;
@@ -57,7 +57,7 @@ async fn lying(lie: Lie) -> World {
     let placement = Placement(data.iter().map(|table| (table.name.clone(), Home::Shop)).collect());
     let registry =
         || Registry::default().with(Arc::new(TamperedFactory::new(SqliteFactory, lie))).with(Arc::new(FilesFactory));
-    World::with_registry(&data, &placement, registry).await
+    World::with_registry(&data, &placement, Databases::Sqlite, registry).await
 }
 
 async fn judged(world: &World, sql: &str) -> Verdict {

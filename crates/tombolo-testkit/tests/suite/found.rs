@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tombolo_testkit::differential::{Placement, Statement, Verdict, World};
+use tombolo_testkit::differential::{Databases, Placement, Statement, Verdict, World};
 use tombolo_testkit::generate::tables::{Collection, tables};
 
 /// The collection and the seed that the first line of a file names.
@@ -37,7 +37,7 @@ async fn queries_that_showed_a_difference_show_none_any_more() {
         let sql: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
         let sql = sql.join("\n");
         let data = tables(collection, seed);
-        let world = World::new(&data, &Placement::of(&sql, &data)).await;
+        let world = World::new(&data, &Placement::of(&sql, &data), Databases::Sqlite).await;
         let ways: Vec<usize> = (0..world.ways.len()).collect();
         let alone = text.contains("-- SQLite too").then(|| without_sources(&sql));
         let verdict = world.judge(&Statement::new(&sql), &ways, alone.as_deref()).await;

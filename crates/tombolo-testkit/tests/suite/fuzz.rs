@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tombolo_testkit::differential::{Counts, Until, fuzz};
+use tombolo_testkit::differential::{Counts, Databases, Until, fuzz};
+use tombolo_testkit::harness::{Harness, PostgresHarness};
 
 /// A number from the environment.
 fn number(variable: &str) -> Option<u64> {
@@ -17,8 +18,7 @@ fn fresh_seed() -> u64 {
     now.as_millis() as u64 % 1_000_000_007
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn queries_made_at_random_are_answered_alike_in_all_ways() {
+async fn asked(databases: Databases) {
     let seed = number("TOMBOLO_FUZZ_SEED").unwrap_or_else(fresh_seed);
     let until = match number("TOMBOLO_FUZZ_MINUTES") {
         Some(minutes) => Until { time: Duration::from_secs(minutes * 60), queries: usize::MAX },
@@ -37,8 +37,22 @@ async fn queries_made_at_random_are_answered_alike_in_all_ways() {
         shown = counts.differences.len();
         eprintln!("{:.0} s: {} queries, {shown} differences", begun.elapsed().as_secs_f64(), counts.queries);
     };
-    let counts = fuzz(seed, until, &mut progress).await;
+    let counts = fuzz(seed, until, databases, &mut progress).await;
     eprintln!("seed {seed}, {:.0} s\n{counts}", begun.elapsed().as_secs_f64());
     assert!(counts.differences.is_empty(), "repeat with TOMBOLO_FUZZ_SEED={}", counts.differences[0].seed);
     assert!(counts.queries > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_made_at_random_are_answered_alike_in_all_ways() {
+    asked(Databases::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_made_at_random_over_postgres_are_answered_alike_in_all_ways() {
+    let harness = PostgresHarness::DEBIAN;
+    match harness.missing() {
+        Some(missing) => println!("skipped: {missing}"),
+        None => asked(Databases::Postgres(harness)).await,
+    }
 }
