@@ -1,9 +1,9 @@
 mod functions;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Operator;
-use tombolo_connector::{ScanTable, TableRef};
+use datafusion::common::{NullEquality, ScalarValue};
+use datafusion::logical_expr::{Expr, Operator};
+use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 
 use super::catalog::TableProfile;
 use super::types::{
@@ -289,6 +289,18 @@ impl Dialect for PostgresDialect {
             (_, AS_UUID) => Err(format!("`{}` of uuid is not in all versions of PostgreSQL", call.name)),
             _ => Ok(call.standard(argument)),
         }
+    }
+
+    fn full_join(&self, join: &ScanJoin) -> Shipped<()> {
+        let is_keyed = |(left, right): &(Expr, Expr)| left.any_column_refs() && right.any_column_refs();
+        if join.condition.is_none()
+            && join.null_equality == NullEquality::NullEqualsNothing
+            && !join.on.is_empty()
+            && join.on.iter().all(is_keyed)
+        {
+            return Ok(());
+        }
+        Err("PostgreSQL does a full join under equalities of both sides alone".to_owned())
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
-use tombolo_connector::{ScanTable, TableRef};
+use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 
 use super::value::{Facts, Form, Level, Shipped, Value, is_text};
 
@@ -124,6 +124,14 @@ pub trait Dialect: Debug + Send + Sync {
             (None, 0) => String::new(),
             (None, skip) => format!(" OFFSET {skip}"),
         }
+    }
+
+    /// Whether the source does this full join.
+    ///
+    /// # Errors
+    /// Where it does not do it at all, or not under such conditions.
+    fn full_join(&self, _join: &ScanJoin) -> Shipped<()> {
+        Ok(())
     }
 
     /// The words that join without a condition.

@@ -28,6 +28,7 @@ impl Compiler<'_> {
                 joined(right, left, StepKind::Left, conditions, items)?
             }
             JoinType::Full => {
+                self.dialect.full_join(join)?;
                 if !left.filters.is_empty() {
                     left = self.wrap(left, false);
                 }

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -17,6 +17,9 @@ use crate::check::{self, ColumnReceipt, LimitReceipt, PlanStep, Receipt, SubQuer
 use crate::error::from_datafusion;
 use crate::execute::{CaughtPanics, PeakPool, SourceScanExec};
 use crate::fuse::CountedJoin;
+
+/// The longest that a second plan waits for the memory of the first.
+const MAX_HANDOVER: Duration = Duration::from_secs(5);
 
 /// A query that can run: its physical plan, and everything that its receipt is made from.
 #[derive(Debug, Clone)]
@@ -199,6 +202,10 @@ impl RunningQuery {
             },
         };
         let prepared = planned.map_err(|_| error)?;
+        // What the first plan holds is what the second needs.
+        self.stream = None;
+        let first = self.shared.prepared();
+        first.pool.emptied(MAX_HANDOVER).await;
         self.stream = Some(prepared.execute()?);
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
         *self.shared.over.write().unwrap_or_else(PoisonError::into_inner) = None;

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use datafusion::common::Result as DfResult;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -24,6 +25,13 @@ const NAMED_CONSUMERS: usize = 3;
 /// older one while what it needs is in the newer (<https://github.com/apache/datafusion/issues/24883>, in DataFusion 55.2). What
 /// they hold is what waits in their channels.
 const EXCHANGE: &str = "RepartitionExec";
+
+/// How a nested-loop join calls itself to the memory pool for the side that it keeps.
+///
+/// Refused memory, it would spill that side and read it from its input a second time, and gives wrong rows then where the input
+/// is a join, and for joins that keep unmatched rows over several streams (`NestedLoopJoinExec::execute` says so of itself, in
+/// DataFusion 55.2). It does so where it sees the pool's own error, so it is given another.
+const NESTED_LOOP: &str = "NestedLoopJoinLoad";
 
 /// Makes the runtime that all queries of an engine share: one memory limit, one folder for temporary files.
 ///
@@ -73,6 +81,15 @@ impl PeakPool {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// Waits until the query holds nothing any more, as it does not at once when its stream is dropped: its tasks end at
+    /// their next pause. Waits no longer than `patience`.
+    pub async fn emptied(&self, patience: Duration) {
+        let begun = Instant::now();
+        while self.reserved.load(Ordering::Relaxed) > 0 && begun.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     fn add(&self, bytes: usize) {
         let now = self.reserved.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak.fetch_max(now, Ordering::Relaxed);
@@ -113,7 +130,10 @@ impl MemoryPool for PeakPool {
             self.grow(reservation, additional);
             return Ok(());
         }
-        self.shared.try_grow(reservation, additional)?;
+        self.shared.try_grow(reservation, additional).map_err(|error| {
+            let keeps_a_side = reservation.consumer().name().starts_with(NESTED_LOOP);
+            if keeps_a_side { from_datafusion(error).into() } else { error }
+        })?;
         self.add(additional);
         Ok(())
     }

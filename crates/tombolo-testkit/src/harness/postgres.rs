@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType, IntervalUnit, 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tombolo_connector::{ErrorCode, Options, Registry};
 use tombolo_connectors::postgres::PostgresFactory;
@@ -113,14 +114,14 @@ impl Harness for PostgresHarness {
         let database = format!("tombolo_{}_{}_{number}", std::process::id(), source);
         execute(&admin, &format!("CREATE DATABASE {} {}", quoted(&database), self.database)).await?;
         config.dbname(&database);
-        let client = connect(&config).await?;
+        let session = connect(&config).await?;
         for fixture in fixtures {
             for statement in self.statements(fixture) {
-                execute(&client, &statement).await?;
+                execute(&session, &statement).await?;
             }
         }
-        execute(&client, "ANALYZE").await?;
-        Ok(Box::new(PostgresSite { config, database, client, log: Mutex::default() }))
+        execute(&session, "ANALYZE").await?;
+        Ok(Box::new(PostgresSite { config, database, session, log: Mutex::default() }))
     }
 
     async fn outages(&self, _folder: &Path) -> Vec<Outage> {
@@ -173,17 +174,25 @@ fn options(config: &Config) -> Options {
         .with("tls", "off")
 }
 
-async fn connect(config: &Config) -> Result<Client, String> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| error.to_string())?;
-    // It ends when the client is dropped.
-    #[expect(clippy::disallowed_methods, reason = "the driver's task ends with its client")]
-    tokio::spawn(connection);
-    Ok(client)
+/// A client, and the task that its driver works in.
+struct Session {
+    client: Client,
+    _driver: JoinSet<()>,
 }
 
-async fn execute(client: &Client, sql: &str) -> Result<(), String> {
+async fn connect(config: &Config) -> Result<Session, String> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| error.to_string())?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async {
+        // What goes wrong is told to the client too.
+        let _ = connection.await;
+    });
+    Ok(Session { client, _driver: driver })
+}
+
+async fn execute(session: &Session, sql: &str) -> Result<(), String> {
     let shown: String = sql.chars().take(200).collect();
-    client.batch_execute(sql).await.map_err(|error| match error.as_db_error() {
+    session.client.batch_execute(sql).await.map_err(|error| match error.as_db_error() {
         Some(said) => format!("{said} in {shown}"),
         None => format!("{error} in {shown}"),
     })
@@ -327,7 +336,7 @@ fn shown(values: &ArrayRef, row: usize) -> String {
 struct PostgresSite {
     config: Config,
     database: String,
-    client: Client,
+    session: Session,
     log: Mutex<ServerLog>,
 }
 
@@ -349,7 +358,7 @@ struct ServerLog {
 
 impl PostgresSite {
     async fn one(&self, sql: &str) -> Option<String> {
-        let messages = self.client.simple_query(sql).await.unwrap_or_else(|error| panic!("{error}"));
+        let messages = self.session.client.simple_query(sql).await.unwrap_or_else(|error| panic!("{error}"));
         messages.into_iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -438,11 +447,11 @@ impl Site for PostgresSite {
     }
 
     async fn drop_table(&mut self, table: &str) -> Result<(), String> {
-        execute(&self.client, &format!("DROP TABLE {}", quoted(table))).await
+        execute(&self.session, &format!("DROP TABLE {}", quoted(table))).await
     }
 
     async fn add_column(&mut self, table: &str) -> Result<(), String> {
-        execute(&self.client, &format!("ALTER TABLE {} ADD COLUMN added bigint DEFAULT 7", quoted(table))).await
+        execute(&self.session, &format!("ALTER TABLE {} ADD COLUMN added bigint DEFAULT 7", quoted(table))).await
     }
 
     fn secret(&self) -> Option<String> {

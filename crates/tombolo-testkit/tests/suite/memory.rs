@@ -119,3 +119,17 @@ async fn a_query_that_ran_out_of_memory_leaves_the_memory_to_the_next() {
     let sql = "SELECT count(*) AS n FROM (SELECT payload FROM lake.big ORDER BY shuffled LIMIT 10)";
     assert_eq!(ask(&engine, sql).await.unwrap().rows(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nested_loop_join_larger_than_memory_gives_no_wrong_rows() {
+    let lab = lab().await;
+    // The side that is kept is a join itself, whose rows come once.
+    let sql = "SELECT count(a.payload) AS n FROM lake.big AS a LEFT JOIN (SELECT id FROM pond.big WHERE id < 4) AS b \
+               ON a.id + b.id > 0 \
+               WHERE EXISTS (SELECT 1 FROM pond.big AS c WHERE c.id < 3 AND c.id + a.id < 10) OR b.id = 1";
+    let engine = small(&lab);
+    let error = ask(&engine, sql).await.expect_err("a join that cannot spill has not the memory");
+    assert_eq!(error.code(), ErrorCode::OutOfMemory, "{error}: {:?}", error.detail());
+    assert!(error.message().contains("nested-loop join"), "{error}");
+    assert_tidy(&lab, engine).await;
+}
