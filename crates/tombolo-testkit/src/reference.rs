@@ -55,6 +55,8 @@ impl Reference {
     ) -> Self {
         let mut config = SessionConfig::new().with_target_partitions(2);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
+        // As deep as Tombolo reads: where it is less, `NOT (…)` is taken for a function.
+        config.options_mut().set("datafusion.sql_parser.recursion_limit", "200").unwrap();
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
         let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
         Self(SessionContext::new_with_state(state.build()))
