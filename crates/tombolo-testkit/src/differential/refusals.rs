@@ -34,7 +34,11 @@ const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the o
 /// took too much memory or time.
 pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
     match code {
-        ErrorCode::ComputationFailed if message.contains("overflow happened on") => Some(OVERFLOW),
+        ErrorCode::ComputationFailed
+            if message.contains("overflow happened on") || message.contains("out of range (SQLSTATE 22003)") =>
+        {
+            Some(OVERFLOW)
+        }
         ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
         ErrorCode::Timeout => Some("too long, in one of the ways"),
         _ => None,

@@ -24,7 +24,7 @@ use tombolo_connector::{ErrorCode, Options, Registry};
 
 pub use files::{FileFormat, FilesHarness};
 pub use memory::MemoryHarness;
-pub use postgres::PostgresHarness;
+pub use postgres::{PostgresHarness, PostgresSite};
 pub use remote_log::{RemoteEvent, RemoteLog};
 pub use sqlite::SqliteHarness;
 

@@ -107,21 +107,14 @@ impl Harness for PostgresHarness {
     }
 
     async fn open(&self, source: &str, fixtures: &[&Fixture]) -> Result<Box<dyn Site>, String> {
-        static DATABASES: AtomicUsize = AtomicUsize::new(1);
-        let mut config = self.config()?;
-        let admin = connect(&config).await?;
-        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let database = format!("tombolo_{}_{}_{number}", std::process::id(), source);
-        execute(&admin, &format!("CREATE DATABASE {} {}", quoted(&database), self.database)).await?;
-        config.dbname(&database);
-        let session = connect(&config).await?;
+        let site = self.empty(source).await?;
         for fixture in fixtures {
             for statement in self.statements(fixture) {
-                execute(&session, &statement).await?;
+                execute(&site.session, &statement).await?;
             }
         }
-        execute(&session, "ANALYZE").await?;
-        Ok(Box::new(PostgresSite { config, database, session, log: Mutex::default() }))
+        execute(&site.session, "ANALYZE").await?;
+        Ok(Box::new(site))
     }
 
     async fn outages(&self, _folder: &Path) -> Vec<Outage> {
@@ -207,6 +200,23 @@ fn interval(values: &ArrayRef) -> ArrayRef {
 }
 
 impl PostgresHarness {
+    /// Makes a database without tables.
+    ///
+    /// # Errors
+    /// Why the server is not there.
+    pub async fn empty(&self, source: &str) -> Result<PostgresSite, String> {
+        static DATABASES: AtomicUsize = AtomicUsize::new(1);
+        let mut config = self.config()?;
+        let admin = connect(&config).await?;
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let database = format!("tombolo_{}_{source}_{number}", std::process::id());
+        execute(&admin, &format!("CREATE DATABASE {} {}", quoted(&database), self.database)).await?;
+        config.dbname(&database);
+        let session = connect(&config).await?;
+        let authority = std::env::var(self.variable.replace("_URL", "_CA")).ok();
+        Ok(PostgresSite { config, database, session, log: Mutex::default(), authority })
+    }
+
     /// What makes a fixture's table, and fills it.
     fn statements(&self, fixture: &Fixture) -> Vec<String> {
         let batch = fixture.batch();
@@ -333,11 +343,14 @@ fn shown(values: &ArrayRef, row: usize) -> String {
     ArrayFormatter::try_new(values, &FormatOptions::default()).unwrap().value(row).to_string()
 }
 
-struct PostgresSite {
+/// A database on a server, dropped with this.
+pub struct PostgresSite {
     config: Config,
     database: String,
     session: Session,
     log: Mutex<ServerLog>,
+    /// The file of the authority that signed the server's certificate.
+    authority: Option<String>,
 }
 
 impl std::fmt::Debug for PostgresSite {
@@ -357,6 +370,21 @@ struct ServerLog {
 }
 
 impl PostgresSite {
+    /// Runs statements in the database.
+    pub async fn run(&self, sql: &str) {
+        execute(&self.session, sql).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// How to connect to the database.
+    pub fn options(&self) -> Options {
+        options(&self.config)
+    }
+
+    /// The file of the authority that signed the server's certificate, where it is known.
+    pub fn certificate_authority(&self) -> Option<&String> {
+        self.authority.as_ref()
+    }
+
     async fn one(&self, sql: &str) -> Option<String> {
         let messages = self.session.client.simple_query(sql).await.unwrap_or_else(|error| panic!("{error}"));
         messages.into_iter().find_map(|message| match message {
@@ -415,7 +443,7 @@ impl Site for PostgresSite {
     }
 
     fn options(&self) -> Options {
-        options(&self.config)
+        Self::options(self)
     }
 
     fn schema(&self) -> &'static str {

@@ -19,6 +19,7 @@ mod memory;
 mod network;
 mod outage;
 mod peak;
+mod postgres;
 mod pushdown;
 mod receipts;
 mod stopping;

@@ -92,9 +92,6 @@ pub(super) async fn connect(config: &Config, tls: &Tls) -> Result<Box<dyn Socket
     // One byte, read alone: what followed it in the clear before the encryption begins would be an attack.
     let answer = socket.read_u8().await.map_err(unreachable)?;
     if answer != b'S' {
-        if config.tls == config::Tls::Auto && config.is_local() {
-            return Ok(Box::new(socket));
-        }
         return Err(Error::new(ErrorCode::SourceUnavailable, format!("{place} does not offer TLS"))
             .with_hint("Turn TLS on in the server, or set `tls = \"off\"` where the network between is trusted."));
     }

@@ -1,0 +1,243 @@
+//! What is PostgreSQL's own: its types, its text, its network, its ways to end.
+
+use std::net::SocketAddr;
+
+use arrow::util::pretty::pretty_format_batches;
+use tombolo_connector::{Options, Retry};
+use tombolo_engine::{Engine, ErrorCode, QueryOptions};
+use tombolo_testkit::harness::{Harness, PostgresHarness, PostgresSite};
+use tombolo_testkit::proxy::{Direction, FaultProxy, LinkFault, ProxyPlan};
+use tombolo_testkit::{Lab, ask};
+
+/// A database of its own on each server that is there.
+async fn databases() -> Vec<PostgresSite> {
+    let mut databases = Vec::new();
+    for harness in [PostgresHarness::DEBIAN, PostgresHarness::NEWER] {
+        match harness.missing() {
+            Some(missing) => println!("skipped: {missing}"),
+            None => databases.push(harness.empty("own").await.unwrap_or_else(|error| panic!("{error}"))),
+        }
+    }
+    databases
+}
+
+fn engine(options: Options) -> (Lab, Engine) {
+    let mut lab = Lab::new();
+    lab.source("pg", "postgres", options);
+    let engine = lab.engine();
+    (lab, engine)
+}
+
+async fn shown(engine: &Engine, sql: &str) -> String {
+    let answer = ask(engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}: {:?}", error.detail()));
+    pretty_format_batches(&answer.batches).unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_every_kind_of_type_come_as_they_are() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN cents AS numeric(9, 2); \
+                 CREATE TYPE pair AS (a int, b text); \
+                 CREATE TABLE kinds (id int, mood mood, cents cents, fixed char(4), name name, one \"char\", number oid, \
+                 money money, any_number numeric, wide numeric(60, 5), round numeric(4, -2), raw bytea, at timestamptz, \
+                 lapse interval, net inet, mac macaddr, bits bit(3), doc jsonb, tags text[], days date[], span int4range, \
+                 point point, pair pair, id_ uuid, xml xml, time_tz timetz); \
+                 INSERT INTO kinds VALUES (1, 'happy', 1.5, 'ab', 'n', 'c', 4294967295, 12.34, 123.4567890123, \
+                 -1234567890123456789012345678901234567890123456789012345.00001, 1234, '\\x00ff', '2024-03-31 01:30:00+00', \
+                 '1 year 2 days 3.5 seconds', '10.0.0.1/24', '08:00:2b:01:02:03', '101', '{\"b\": 1, \"a\": null}', \
+                 '{a,NULL,\"\"}', '{2024-02-29,NULL}', '[1,5)', '(1,2)', '(1,x)', \
+                 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '<a/>', '12:00:00+02'); INSERT INTO kinds (id) VALUES (2)",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options());
+        let text = shown(
+            &engine,
+            "SELECT mood, cents, '[' || fixed || ']' AS fixed, name, one, number, money, any_number FROM pg.kinds ORDER BY id",
+        )
+        .await;
+        assert_eq!(
+            text,
+            "\
++-------+-------+-------+------+-----+------------+-------+----------------+
+| mood  | cents | fixed | name | one | number     | money | any_number     |
++-------+-------+-------+------+-----+------------+-------+----------------+
+| happy | 1.50  | [ab]  | n    | c   | 4294967295 | 12.34 | 123.4567890123 |
+|       |       |       |      |     |            |       |                |
++-------+-------+-------+------+-----+------------+-------+----------------+"
+        );
+        let text =
+            shown(&engine, "SELECT wide, round, raw, at, lapse, net, bits, doc FROM pg.kinds WHERE id = 1").await;
+        for part in [
+            "-1234567890123456789012345678901234567890123456789012345.00001",
+            "| 1200 ",
+            "| 00ff ",
+            "2024-03-31T01:30:00Z",
+            "12 mons 2 days 3.500000000 secs",
+            "10.0.0.1/24",
+            "| 101 ",
+            "{\"a\": null, \"b\": 1}",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        let text =
+            shown(&engine, "SELECT tags, days, span, point, pair, id_, xml, time_tz, mac FROM pg.kinds WHERE id = 1")
+                .await;
+        for part in [
+            "[a, , ]",
+            "[2024-02-29, ]",
+            "[1,5)",
+            "(1,2)",
+            "(1,x)",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "<a/>",
+            "12:00:00+02",
+            "08:00:2b:01:02:03",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_carried_is_refused_by_its_column_and_not_rounded() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TABLE odd (nan numeric(9, 2), fine numeric, far date, ever timestamp, midnight time, grid int[]); \
+                 INSERT INTO odd VALUES ('NaN', 0.12345678901, 'infinity', '-infinity', '24:00:00', '{{1,2},{3,4}}')",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options());
+        for column in ["nan", "fine", "far", "ever", "midnight", "grid"] {
+            let error = ask(&engine, &format!("SELECT {column} FROM pg.odd")).await.expect_err(column);
+            assert_eq!(error.code(), ErrorCode::InvalidValue, "{column}: {error}");
+            assert!(error.message().contains(column), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("columns_as_text")), "{:?}", error.hint());
+        }
+        let all = ["nan", "fine", "far", "ever", "midnight", "grid"].map(|column| format!("odd.{column}")).join(",");
+        let (_lab, engine) = self::engine(database.options().with("columns_as_text", all));
+        let text = shown(&engine, "SELECT nan, fine, far, ever, midnight, grid FROM pg.odd").await;
+        for part in ["NaN", "0.12345678901", "infinity", "-infinity", "24:00:00", "{{1,2},{3,4}}"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_is_compared_by_its_bytes_whatever_the_collation() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+                 CREATE TABLE words (id int, plain text, blind text COLLATE blind, c text COLLATE \"C\", fixed char(4)); \
+                 INSERT INTO words SELECT at, word, word, word, word FROM \
+                 unnest(ARRAY['a', 'A', 'b', 'B', 'ä', 'Z', '_', 'a ']) WITH ORDINALITY AS w(word, at)",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options());
+        let unpushed = {
+            let mut lab = Lab::new();
+            lab.source("pg", "postgres", database.options());
+            let settings = lab.settings();
+            lab.engine_with(tombolo_engine::Settings { pushdown: tombolo_engine::PushdownRules::NONE, ..settings })
+        };
+        for column in ["plain", "blind", "c", "fixed"] {
+            for sql in [
+                format!("SELECT id FROM pg.words WHERE {column} = 'a' ORDER BY id"),
+                format!("SELECT id FROM pg.words WHERE {column} = 'a ' ORDER BY id"),
+                format!("SELECT id FROM pg.words WHERE {column} > 'Z' ORDER BY id"),
+                format!("SELECT id FROM pg.words WHERE {column} LIKE 'a%' ORDER BY id"),
+                format!("SELECT {column}, id FROM pg.words ORDER BY {column}, id"),
+                format!("SELECT {column}, count(*) AS n FROM pg.words GROUP BY {column} ORDER BY {column}"),
+                format!("SELECT min({column}) AS a, max({column}) AS b, count(DISTINCT {column}) AS n FROM pg.words"),
+                format!("SELECT a.id, b.id AS other FROM pg.words a JOIN pg.words b ON a.{column} = b.c ORDER BY 1, 2"),
+            ] {
+                assert_eq!(shown(&engine, &sql).await, shown(&unpushed, &sql).await, "{sql}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_anywhere_is_an_error_and_never_fewer_rows() {
+    for database in databases().await {
+        database.run("CREATE TABLE big AS SELECT id, md5(id::text) AS word FROM generate_series(1, 20000) AS id").await;
+        let options = database.options();
+        let port = options.integer("port").unwrap();
+        let server: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+        let proxy = FaultProxy::start(server).await.unwrap();
+        let (_lab, engine) = engine(options.with("port", i64::from(proxy.address().port())));
+        let sql = "SELECT id, word FROM pg.big";
+        assert_eq!(ask(&engine, sql).await.unwrap().rows(), 20_000);
+        let before = proxy.counts().to_client;
+        assert_eq!(ask(&engine, sql).await.unwrap().rows(), 20_000);
+        let bytes = proxy.counts().to_client - before;
+        for tenth in 0..10 {
+            let at = bytes * tenth / 10 + 1;
+            proxy.set(ProxyPlan::default().on(
+                Direction::ToClient,
+                if tenth % 2 == 0 { LinkFault::TruncateAt(at) } else { LinkFault::ResetAt(at) },
+            ));
+            let error = ask(&engine, sql).await.expect_err("rows that were cut off");
+            assert_eq!(error.code(), ErrorCode::SourceUnavailable, "cut at {at}: {error}: {:?}", error.detail());
+            assert_eq!(error.retry(), Retry::Safe, "cut at {at}: {error}");
+            assert!(error.hint().is_some(), "cut at {at}: {error}");
+            proxy.clear();
+            proxy.reset_connections();
+            let again = ask(&engine, sql).await.unwrap_or_else(|error| panic!("after {at}: {error}"));
+            assert_eq!(again.rows(), 20_000);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_a_session_or_a_statement_says_why() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TABLE big AS SELECT id, repeat(md5(id::text), 30) AS word FROM generate_series(1, 50000) AS id",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options());
+        let mut running = engine.query("SELECT id, word FROM pg.big", QueryOptions::default()).await.unwrap();
+        assert!(running.next_batch().await.unwrap().is_some());
+        database
+            .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tombolo' AND datname = current_database()")
+            .await;
+        let error = loop {
+            match running.next_batch().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("a session that was ended has not sent all rows"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), ErrorCode::SourceUnavailable, "{error}: {:?}", error.detail());
+        assert_eq!(error.retry(), Retry::Safe);
+        // The connections that were idle are gone too, and found out before they are lent.
+        assert_eq!(ask(&engine, "SELECT id FROM pg.big WHERE id < 3").await.unwrap().rows(), 2);
+        let options = QueryOptions { timeout: Some(std::time::Duration::from_millis(300)), ..QueryOptions::default() };
+        let sql = "SELECT count(*) AS n FROM pg.big a JOIN pg.big b ON a.word < b.word";
+        let error = tombolo_testkit::ask_with(&engine, sql, options).await.expect_err("there is not the time");
+        assert_eq!(error.code(), ErrorCode::Timeout, "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_connection_takes_a_certificate_that_is_trusted() {
+    for database in databases().await {
+        let Some(authority) = database.certificate_authority() else {
+            println!("skipped: the server has no certificate of a known authority");
+            continue;
+        };
+        database.run("CREATE TABLE one AS SELECT 1 AS id").await;
+        let secure = database.options().with("tls", "verify");
+        let (_lab, engine) = engine(secure.clone().with("tls_ca", authority.as_str()));
+        assert_eq!(ask(&engine, "SELECT id FROM pg.one").await.unwrap().rows(), 1);
+        let (_lab, engine) = self::engine(secure.with("connect_timeout", "5s"));
+        let error = ask(&engine, "SELECT id FROM pg.one").await.expect_err("nobody knows the authority");
+        assert_eq!(error.code(), ErrorCode::SourceUnavailable, "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("tls_ca")), "{:?}", error.hint());
+    }
+}
