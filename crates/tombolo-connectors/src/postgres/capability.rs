@@ -18,10 +18,11 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },
-        parallelism: Parallelism::Single,
+        parallelism: Parallelism::Partitioned,
         snapshot: SnapshotKind::PerSubQuery,
         cancel: true,
         statistics: true,
-        max_concurrency: Some(config.max_connections),
+        // One connection is left for the questions that planning asks, however many streams wait to be read.
+        max_concurrency: Some(config.max_connections.saturating_sub(1).max(1)),
     }
 }

@@ -29,6 +29,10 @@ pub(super) struct TableProfile {
     /// A mark of the columns' names and types; another where they changed.
     pub(super) mark: String,
     pub(super) columns: Vec<ColumnProfile>,
+    /// The pages of a table that is stored in pages, and can be read by ranges of them; none for others.
+    pub(super) pages: Option<u64>,
+    /// The bytes of a page.
+    pub(super) page_bytes: u64,
 }
 
 /// What must be known of a column.
@@ -144,7 +148,10 @@ pub(super) async fn describe_table(
     let queries = [
         format!(
             "SELECT 'table', c.relkind, c.reltuples::int8, c.relpages, obj_description(c.oid, 'pg_class'), {MARK}, \
-             pg_total_relation_size(c.oid) FROM pg_class c WHERE c.oid = {relation}"
+             pg_total_relation_size(c.oid), current_setting('block_size'), \
+             CASE WHEN c.relkind IN ('r', 'm') AND current_setting('server_version_num')::int >= 140000 \
+             THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 END \
+             FROM pg_class c WHERE c.oid = {relation}"
         ),
         format!(
             "SELECT 'column', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, b.oid, b.modifier, b.typname, \
@@ -187,7 +194,13 @@ pub(super) async fn describe_table(
         let known = list_tables(client, &table.schema).await?;
         return Err(Error::table_not_found(table, &known));
     };
-    let mut profile = TableProfile { mark: text(head, 5), columns: Vec::new() };
+    let mut profile = TableProfile {
+        mark: text(head, 5),
+        columns: Vec::new(),
+        // Ranges of pages are read without reading the others since version 14.
+        pages: number(head, 8).and_then(|pages| u64::try_from(pages).ok()),
+        page_bytes: number(head, 7).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(8192),
+    };
     let mut columns = Vec::new();
     let mut statistics = TableStatistics {
         // -1 says that the table was never looked at.

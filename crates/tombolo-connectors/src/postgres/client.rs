@@ -62,12 +62,33 @@ impl Client {
     /// [`ErrorCode::SourceUnavailable`] and its kin where none can be opened.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| Error::internal("the connections of a source were closed"))?;
+        self.lend(slot.map_err(|_| Error::internal("the connections of a source were closed"))?).await
+    }
+
+    async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease> {
         let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.open().await.map_err(|error| error.with_source_name(&self.name))?,
         };
         Ok(Lease { connection: Some(connection), client: Arc::clone(self), _slot: slot })
+    }
+
+    /// Sets so many connections aside at once; none where not all of them are free.
+    pub(super) fn try_reserve(&self, connections: usize) -> Option<OwnedSemaphorePermit> {
+        let connections = u32::try_from(connections).ok()?;
+        Arc::clone(&self.slots).try_acquire_many_owned(connections).ok()
+    }
+
+    /// Lends one of the connections that were set aside.
+    ///
+    /// # Errors
+    /// As [`Client::lease`].
+    pub(super) async fn lease_of(self: &Arc<Self>, reserved: &Mutex<OwnedSemaphorePermit>) -> Result<Lease> {
+        let slot = reserved.lock().unwrap_or_else(PoisonError::into_inner).split(1);
+        match slot {
+            Some(slot) => self.lend(slot).await,
+            None => self.lease().await,
+        }
     }
 
     async fn open(&self) -> Result<Connection> {

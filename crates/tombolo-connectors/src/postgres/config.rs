@@ -80,6 +80,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         help: "The most connections that are open at once.",
     },
     OptionSpec {
+        name: "stream_bytes",
+        kind: OptionKind::Bytes,
+        default: Some("64MB"),
+        required: false,
+        help: "How much of a large table is worth a stream of its own. Several streams read one snapshot.",
+    },
+    OptionSpec {
         name: "numeric_scale",
         kind: OptionKind::Integer,
         default: Some("10"),
@@ -116,6 +123,7 @@ pub(super) struct Config {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
+    pub(super) stream_bytes: u64,
     pub(super) numeric_scale: i8,
     columns_as_text: BTreeSet<String>,
 }
@@ -165,6 +173,7 @@ impl Config {
             tls_ca: options.text("tls_ca").map(PathBuf::from),
             connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
             max_connections,
+            stream_bytes: options.bytes("stream_bytes").unwrap_or(64 << 20).max(1),
             numeric_scale,
             columns_as_text,
         })

@@ -66,7 +66,7 @@ struct Postgres {
 
 impl Postgres {
     fn dialect(&self) -> PostgresDialect {
-        PostgresDialect { default_is_bytes: self.server.default_is_bytes }
+        PostgresDialect { default_is_bytes: self.server.default_is_bytes, pages: None }
     }
 }
 
@@ -129,7 +129,8 @@ impl Connector for Postgres {
         }
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
-        let reader = PostgresReader::new(Arc::clone(&self.client), self.dialect(), scan.clone(), context);
+        let parts = scan::parts(scan, self.config.stream_bytes, context.target_partitions);
+        let reader = PostgresReader::new(Arc::clone(&self.client), self.dialect(), scan.clone(), parts, context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
 }

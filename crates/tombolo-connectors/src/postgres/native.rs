@@ -25,6 +25,15 @@ const DEFAULT: &str = "default";
 pub(super) struct PostgresDialect {
     /// Whether the database's own collation compares byte by byte.
     pub(super) default_is_bytes: bool,
+    /// The part that is read of the one table.
+    pub(super) pages: Option<Pages>,
+}
+
+/// Some of the pages of a table: from the first on, and up to the last and without it; where that is not said, to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pages {
+    pub(super) from: u64,
+    pub(super) to: Option<u64>,
 }
 
 impl Dialect for PostgresDialect {
@@ -34,6 +43,18 @@ impl Dialect for PostgresDialect {
 
     fn table(&self, table: &TableRef) -> String {
         format!("{}.{}", self.identifier(&table.schema), self.identifier(&table.table))
+    }
+
+    fn relation(&self, table: &TableRef, alias: &str) -> String {
+        let (text, alias_text) = (self.table(table), self.identifier(alias));
+        match self.pages {
+            Some(Pages { from, to }) => {
+                let to = to.map(|to| format!(" AND ctid < '({to},0)'")).unwrap_or_default();
+                format!("(SELECT * FROM {text} WHERE ctid >= '({from},0)'{to}) AS {alias_text}")
+            }
+            None if alias == table.table => text,
+            None => format!("{text} AS {alias_text}"),
+        }
     }
 
     fn column(&self, table: &ScanTable, index: usize) -> Facts {
@@ -333,7 +354,9 @@ impl PostgresDialect {
                 if is_bytes && comparison == Comparison::Order {
                     return Ok(value.operand());
                 }
-                Ok(collated(value.at(Level::Atom), collation.or(Some(DEFAULT)), comparison))
+                // Without a collation to be said it is the value's own text, by which it is known to be unchanged.
+                let level = if says_collation(collation, comparison) { Level::Atom } else { Level::Add };
+                Ok(collated(value.at(level), collation.or(Some(DEFAULT)), comparison))
             }
         }
     }
@@ -342,10 +365,11 @@ impl PostgresDialect {
 /// Text with the collation that makes it compare byte by byte, where its own does not. Equal text is equal bytes in the
 /// database's own collation; two columns of other collations could not be compared without saying by which.
 fn collated(sql: String, collation: Option<&str>, comparison: Comparison) -> String {
-    match (collation, comparison) {
-        (None | Some(DEFAULT), Comparison::Equality) => sql,
-        _ => format!("{sql} COLLATE \"{BYTES}\""),
-    }
+    if says_collation(collation, comparison) { format!("{sql} COLLATE \"{BYTES}\"") } else { sql }
+}
+
+fn says_collation(collation: Option<&str>, comparison: Comparison) -> bool {
+    comparison == Comparison::Order || !matches!(collation, None | Some(DEFAULT))
 }
 
 /// The collation of what is computed from several texts.

@@ -1,4 +1,5 @@
 mod column;
+mod snapshot;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use postgres_protocol::message::backend::Message;
 use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader};
 
 use self::column::ColumnReader;
+use self::snapshot::{Reading, Snapshot};
+use super::catalog::TableProfile;
 use super::client::{Client, Frame, Lease};
-use super::native::PostgresDialect;
-use crate::sql::{self, Form};
+use super::native::{Pages, PostgresDialect};
+use crate::sql::{self, Dialect, Form};
 
 /// A batch ends when its values have so many bytes, however few rows they are.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -36,17 +39,54 @@ pub(super) struct PostgresReader {
     deadline: Option<Instant>,
     /// Who asks, as a comment of the statement.
     tag: String,
+    /// What each stream reads of the table, and the snapshot that they read; empty where one reads all.
+    parts: Vec<Pages>,
+    snapshot: Arc<Snapshot>,
+}
+
+/// The most streams over one table.
+const MAX_STREAMS: usize = 16;
+
+/// Cuts a large table that is read row by row into ranges of its pages; empty where it is not worth it.
+pub(super) fn parts(scan: &Scan, stream_bytes: u64, wanted: usize) -> Vec<Pages> {
+    let Some(profile) = plain_table(scan) else { return Vec::new() };
+    let pages = profile.pages.unwrap_or_default();
+    let worth = pages.saturating_mul(profile.page_bytes) / stream_bytes;
+    let streams = usize::try_from(worth).unwrap_or(MAX_STREAMS).min(wanted).min(MAX_STREAMS) as u64;
+    if streams < 2 {
+        return Vec::new();
+    }
+    // The table may have grown since, so the last part has no end.
+    let bound = |at: u64| pages * at / streams;
+    (0..streams).map(|at| Pages { from: bound(at), to: (at + 1 < streams).then(|| bound(at + 1)) }).collect()
+}
+
+/// The table of a tree that only filters and computes, and so may be read in parts.
+fn plain_table(scan: &Scan) -> Option<TableProfile> {
+    match scan {
+        Scan::Table(table) => TableProfile::of(&table.description),
+        Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),
+        _ => None,
+    }
 }
 
 impl PostgresReader {
-    pub(super) fn new(client: Arc<Client>, dialect: PostgresDialect, scan: Scan, context: &QueryContext) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        dialect: PostgresDialect,
+        scan: Scan,
+        parts: Vec<Pages>,
+        context: &QueryContext,
+    ) -> Self {
+        let tables: Vec<String> = scan.tables().into_iter().map(|table| dialect.table(table.table())).collect();
+        let snapshot = Arc::new(Snapshot::new(Arc::clone(&client), parts.len(), tables.join(", ")));
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
         let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, dialect, scan, schema, batch_size, deadline, tag }
+        Self { client, dialect, scan, schema, batch_size, deadline, tag, parts, snapshot }
     }
 }
 
@@ -56,12 +96,12 @@ impl ScanReader for PostgresReader {
     }
 
     fn partitions(&self) -> usize {
-        1
+        self.parts.len().max(1)
     }
 
     fn open(
         &self,
-        _partition: usize,
+        partition: usize,
         keys: Option<&KeyBatch>,
         _task: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
@@ -72,9 +112,19 @@ impl ScanReader for PostgresReader {
             let origin = printed.origins.get(at).cloned().flatten();
             columns.push(ColumnReader::try_new(field, form, origin)?);
         }
+        let copy = |text: &str| format!("{} COPY ({text}) TO STDOUT (FORMAT binary)", self.tag);
+        let part = match self.parts.get(partition) {
+            None => None,
+            pages => {
+                let dialect = PostgresDialect { pages: pages.copied(), ..self.dialect };
+                let statement = copy(&sql::print(&dialect, &self.scan, keys)?.text);
+                Some(Part { statement, is_first: partition == 0, snapshot: Arc::clone(&self.snapshot) })
+            }
+        };
         let rows = Rows {
             client: Arc::clone(&self.client),
-            statement: format!("{} COPY ({}) TO STDOUT (FORMAT binary)", self.tag, printed.text),
+            statement: copy(&printed.text),
+            part,
             deadline: self.deadline,
             lease: None,
             schema: Arc::clone(&self.schema),
@@ -100,7 +150,10 @@ impl ScanReader for PostgresReader {
 /// The rows of one sub-query as they come. Dropping it stops the statement in the server.
 struct Rows {
     client: Arc<Client>,
+    /// What reads all.
     statement: String,
+    /// What this stream reads, where there are several.
+    part: Option<Part>,
     deadline: Option<Instant>,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
@@ -111,6 +164,13 @@ struct Rows {
     waiting_bytes: usize,
     received: u64,
     progress: Progress,
+}
+
+/// One stream of several.
+struct Part {
+    statement: String,
+    is_first: bool,
+    snapshot: Arc<Snapshot>,
 }
 
 /// How far the server's answers have come.
@@ -137,11 +197,9 @@ impl Rows {
         if self.progress.ended == STATEMENTS {
             return Ok(None);
         }
-        if self.lease.is_none() {
-            let mut lease = self.client.lease().await?;
-            let begin = self.begin();
-            lease.connection().send(&[&begin, &self.statement, "COMMIT"]).await?;
-            self.lease = Some(lease);
+        if self.lease.is_none() && !self.start().await? {
+            self.progress.ended = STATEMENTS;
+            return Ok(None);
         }
         loop {
             let Some(lease) = &mut self.lease else { return Err(Error::internal("a copy has no connection")) };
@@ -177,12 +235,33 @@ impl Rows {
         }
     }
 
+    /// Sends the statement; false where another stream reads all.
+    async fn start(&mut self) -> Result<bool> {
+        let (mut lease, begin, statement) = match &self.part {
+            None => (self.client.lease().await?, self.begin(None), &self.statement),
+            Some(part) => match part.snapshot.reading().await {
+                Reading::Together { name, reserved, .. } => {
+                    (self.client.lease_of(reserved).await?, self.begin(Some(name)), &part.statement)
+                }
+                Reading::Alone if part.is_first => (self.client.lease().await?, self.begin(None), &self.statement),
+                Reading::Alone => return Ok(false),
+            },
+        };
+        lease.connection().send(&[&begin, statement, "COMMIT"]).await?;
+        self.lease = Some(lease);
+        Ok(true)
+    }
+
     /// Reads in one snapshot, and by settings under which text means the same everywhere.
-    fn begin(&self) -> String {
-        let mut text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
+    fn begin(&self, snapshot: Option<&str>) -> String {
+        // The name is the server's own, of digits, letters and hyphens. It must be said before anything is read.
+        let snapshot = snapshot.map(|name| format!("; SET TRANSACTION SNAPSHOT '{name}'")).unwrap_or_default();
+        let mut text = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{snapshot}");
+        text.push_str(
+            "; SET LOCAL TimeZone = 'UTC'; \
                         SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; \
-                        SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on"
-            .to_owned();
+                        SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on",
+        );
         if let Some(deadline) = self.deadline {
             // At least one, since 0 is without a limit.
             let left = deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, i32::MAX as u128);

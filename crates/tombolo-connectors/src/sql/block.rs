@@ -1,3 +1,5 @@
+use arrow::datatypes::DataType;
+
 use super::dialect::Dialect;
 use super::value::{Level, Value};
 
@@ -85,6 +87,13 @@ impl Block {
 
     pub(super) fn is_limited(&self) -> bool {
         self.skip > 0 || self.fetch.is_some()
+    }
+
+    /// Whether a key of its groups is a computed truth value. It may be a chain of `AND` or `OR`, which some sources take apart
+    /// where it stands in a longer one, and then do not know the key in it any more.
+    pub(super) fn is_grouped_by_a_condition(&self) -> bool {
+        let keys = self.group.as_ref().map_or(0, Vec::len);
+        self.items.iter().take(keys).any(|key| key.column.is_none() && key.facts.data_type == DataType::Boolean)
     }
 
     /// Whether the block is a FROM clause with at most filters (and an order, which a join forgets).

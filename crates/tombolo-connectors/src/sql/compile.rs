@@ -119,10 +119,7 @@ impl<'d> Compiler<'d> {
         // The optimizer's own names, such as `__correlated_sq_1`, tell a reader nothing.
         let wanted = alias.or(qualifier).filter(|alias| !alias.starts_with("__")).unwrap_or(name);
         let alias = self.alias(wanted);
-        let mut text = self.dialect.table(table.table());
-        if &alias != name {
-            text = format!("{text} AS {}", self.dialect.identifier(&alias));
-        }
+        let text = self.dialect.relation(table.table(), &alias);
         let items = table
             .columns
             .iter()
@@ -202,7 +199,7 @@ impl<'d> Compiler<'d> {
 
     fn filter(&mut self, block: Block, schema: &DFSchema, predicates: &[Expr]) -> Shipped<Block> {
         let mut block = self.open_for_rows(block);
-        if block.group.as_ref().is_some_and(Vec::is_empty) {
+        if block.group.as_ref().is_some_and(Vec::is_empty) || block.is_grouped_by_a_condition() {
             block = self.wrap(block, true);
         }
         let conditions = {
@@ -224,6 +221,7 @@ impl<'d> Compiler<'d> {
         // Without an aggregate in its list, a select without GROUP BY would give a row for each of its input's.
         if matches!(block.source, RowSource::Union(_))
             || (block.group.as_ref().is_some_and(Vec::is_empty) && !counts_on_aggregates)
+            || (block.is_grouped_by_a_condition() && !exprs.iter().all(is_plain))
             || (repeats && !exprs.iter().all(is_plain))
         {
             block = self.wrap(block, true);

@@ -22,6 +22,12 @@ pub trait Dialect: Debug + Send + Sync {
     /// A table as a FROM clause names it.
     fn table(&self, table: &TableRef) -> String;
 
+    /// A table under an alias.
+    fn relation(&self, table: &TableRef, alias: &str) -> String {
+        let text = self.table(table);
+        if alias == table.table { text } else { format!("{text} AS {}", self.identifier(alias)) }
+    }
+
     /// What is known of a column; `index` is its position in the description.
     fn column(&self, table: &ScanTable, index: usize) -> Facts;
 

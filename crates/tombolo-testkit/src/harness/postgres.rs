@@ -55,6 +55,8 @@ impl PostgresHarness {
     }
 }
 
+const NO_LOG: &str =
+    "the server keeps no log of its statements: start it with logging_collector=on and log_statement=all";
 const NO_NANOSECONDS: &str = "PostgreSQL keeps microseconds";
 
 #[async_trait]
@@ -214,7 +216,11 @@ impl PostgresHarness {
         config.dbname(&database);
         let session = connect(&config).await?;
         let authority = std::env::var(self.variable.replace("_URL", "_CA")).ok();
-        Ok(PostgresSite { config, database, session, log: Mutex::default(), authority })
+        let site = PostgresSite { config, database, session, log: Mutex::default(), authority };
+        // What other tests have written before is not read.
+        let size = site.one("SELECT size FROM pg_stat_file(pg_current_logfile())").await;
+        site.log.lock().await.read_bytes = size.and_then(|size| size.parse().ok()).ok_or(NO_LOG)?;
+        Ok(site)
     }
 
     /// What makes a fixture's table, and fills it.

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use arrow::array::AsArray;
 use arrow::util::pretty::pretty_format_batches;
 use tombolo_connector::{Options, Retry};
 use tombolo_engine::{Engine, ErrorCode, QueryOptions};
-use tombolo_testkit::harness::{Harness, PostgresHarness, PostgresSite};
+use tombolo_testkit::harness::{Harness, PostgresHarness, PostgresSite, RemoteLog, Site};
 use tombolo_testkit::proxy::{Direction, FaultProxy, LinkFault, ProxyPlan};
 use tombolo_testkit::{Lab, ask};
 
@@ -152,6 +153,11 @@ async fn text_is_compared_by_its_bytes_whatever_the_collation() {
                 format!("SELECT {column}, id FROM pg.words ORDER BY {column}, id"),
                 format!("SELECT {column}, count(*) AS n FROM pg.words GROUP BY {column} ORDER BY {column}"),
                 format!("SELECT min({column}) AS a, max({column}) AS b, count(DISTINCT {column}) AS n FROM pg.words"),
+                format!("SELECT {column} || 'x' AS x FROM pg.words EXCEPT SELECT 'Zx' FROM pg.words ORDER BY x"),
+                format!(
+                    "SELECT ({column} IN ('a', 'b', 'Z')) OR min(true) AS x FROM pg.words \
+                     GROUP BY {column} IN ('a', 'b', 'Z') HAVING ({column} IN ('a', 'b', 'Z')) OR count(*) > 1"
+                ),
                 format!("SELECT a.id, b.id AS other FROM pg.words a JOIN pg.words b ON a.{column} = b.c ORDER BY 1, 2"),
             ] {
                 assert_eq!(shown(&engine, &sql).await, shown(&unpushed, &sql).await, "{sql}");
@@ -189,6 +195,36 @@ async fn a_connection_that_is_cut_anywhere_is_an_error_and_never_fewer_rows() {
             let again = ask(&engine, sql).await.unwrap_or_else(|error| panic!("after {at}: {error}"));
             assert_eq!(again.rows(), 20_000);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_one_table_read_one_snapshot() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TABLE big AS SELECT id, repeat(md5(id::text), 10) AS word FROM generate_series(1, 50000) AS id",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options().with("stream_bytes", "1MB"));
+        let log = RemoteLog::listen("pg");
+        let mut running = engine.query("SELECT id, word FROM pg.big", QueryOptions::default()).await.unwrap();
+        let mut rows = running.next_batch().await.unwrap().unwrap().num_rows();
+        database.run("UPDATE big SET word = 'changed'; DELETE FROM big WHERE id % 2 = 0").await;
+        while let Some(batch) = running.next_batch().await.unwrap() {
+            let words = batch.column(1).as_string::<i32>();
+            assert!(words.iter().flatten().all(|word| word != "changed"));
+            rows += batch.num_rows();
+        }
+        assert_eq!(rows, 50_000);
+        let copies: Vec<String> = database.remote_log(&log).await.into_iter().map(|event| event.text).collect();
+        assert_eq!(copies.iter().filter(|text| text.contains("ctid >= ")).count(), 2, "{copies:?}");
+        // The next query sees what was changed, also where a filter goes along.
+        let answer = ask(&engine, "SELECT id FROM pg.big WHERE word = 'changed' AND id > 100").await.unwrap();
+        assert_eq!(answer.rows(), 24_950);
+        // With one connection there is none to hold the snapshot: one stream reads all.
+        let (_lab, engine) = self::engine(database.options().with("stream_bytes", "1MB").with("max_connections", "1"));
+        assert_eq!(ask(&engine, "SELECT id FROM pg.big").await.unwrap().rows(), 25_000);
     }
 }
 
