@@ -120,7 +120,9 @@ impl Client {
     /// What the server says.
     pub(super) async fn query(self: &Arc<Self>, sql: &str) -> Result<Vec<Row>> {
         let mut lease = self.lease().await?;
-        let rows = lease.connection().query(&format!("BEGIN READ ONLY; {sql}; COMMIT")).await;
+        // A request is taken apart before any of it is done, so what says how text is quoted goes before.
+        let begin = "BEGIN READ ONLY; SET LOCAL standard_conforming_strings = on";
+        let rows = lease.connection().query(&[begin, &format!("{sql}; COMMIT")]).await;
         rows.map_err(|error| error.with_source_name(&self.name))
     }
 

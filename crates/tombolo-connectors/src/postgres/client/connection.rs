@@ -196,14 +196,15 @@ impl Connection {
     }
 
     /// Runs statements and gives the rows of all of them, as text. After an error the rest is read to its end.
-    pub(in crate::postgres) async fn query(&mut self, sql: &str) -> Result<Vec<Row>> {
-        self.send(&[sql]).await?;
+    pub(in crate::postgres) async fn query(&mut self, statements: &[&str]) -> Result<Vec<Row>> {
+        self.send(statements).await?;
         let (mut rows, mut error) = (Vec::new(), None);
         loop {
             match self.message().await? {
                 Message::DataRow(body) => rows.push(text_row(&body).map_err(broken)?),
                 Message::ErrorResponse(body) => error = error.or(Some(failure(&body))),
-                Message::ReadyForQuery(_) => return error.map_or(Ok(rows), Err),
+                Message::ReadyForQuery(_) if self.pending == 0 => return error.map_or(Ok(rows), Err),
+                Message::ReadyForQuery(_) => {}
                 Message::RowDescription(_) | Message::CommandComplete(_) | Message::EmptyQueryResponse => {}
                 _ => return unexpected("a message"),
             }

@@ -53,6 +53,15 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
             let facts = Facts { collation: joint(arguments), ..text_facts() };
             Ok(Value::atom(format!("concat({})", list.join(", ")), facts))
         }
+        // Both pass over nulls.
+        ("greatest" | "least", [first, ..])
+            if is_ordered(&first.facts.data_type)
+                && arguments.iter().all(|argument| argument.facts.data_type == first.facts.data_type) =>
+        {
+            arguments.iter().try_for_each(natural)?;
+            let list: Vec<&str> = arguments.iter().map(|argument| argument.sql.as_str()).collect();
+            Ok(Value::atom(format!("{name}({})", list.join(", ")), Facts::new(first.facts.data_type.clone())))
+        }
         ("date_part", [part, time]) => date_part(part, time),
         ("date_trunc", [part, time]) => date_trunc(part, time),
         _ => unlike("is not known to be the same in PostgreSQL"),
@@ -76,12 +85,32 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
             of(call.standard(&argument.sql))
         }
         // A sum of floats is as good in one order as in another; DISTINCT holds the two zeros to be one.
-        ("sum" | "avg", DataType::Float64, DataType::Float64) if !call.distinct => {
+        ("sum", DataType::Float64, DataType::Float64) if !call.distinct => {
             Ok(Value::atom(call.standard(&argument.sql), Facts { negative_zero: true, ..facts }))
+        }
+        // PostgreSQL's own average adds the squares up too, and fails where they are infinite.
+        ("avg", DataType::Float64, DataType::Float64) if !call.distinct => {
+            let text = format!("{} / {}", call.call("sum", &argument.sql), call.call("count", &argument.sql));
+            Ok(Value::new(text, Level::Multiply, Facts { negative_zero: true, ..facts }))
+        }
+        // Both compute about the mean, so that they differ in their last digits alone.
+        ("stddev" | "stddev_pop" | "var" | "var_pop", DataType::Float64, DataType::Float64) if !call.distinct => {
+            let function = match call.name {
+                "stddev" => "stddev_samp",
+                "var" => "var_samp",
+                name => name,
+            };
+            Ok(Value::atom(call.call(function, &argument.sql), Facts { negative_zero: true, ..facts }))
         }
         ("bool_and" | "bool_or", DataType::Boolean, DataType::Boolean) => of(call.standard(&argument.sql)),
         _ => Err(format!("aggregate `{}` of {} is computed here", call.name, argument.facts.data_type)),
     }
+}
+
+/// Whether the greatest of several values is the same by any rule of comparing.
+fn is_ordered(data_type: &DataType) -> bool {
+    data_type.is_signed_integer()
+        || matches!(data_type, DataType::Decimal128(..) | DataType::Date32 | DataType::Timestamp(..))
 }
 
 fn integer(value: &Value) -> Option<i64> {

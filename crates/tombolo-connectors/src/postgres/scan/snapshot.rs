@@ -59,7 +59,7 @@ impl Snapshot {
              SELECT FROM {} LIMIT 0; SELECT pg_export_snapshot()",
             self.table
         );
-        let rows = exporter.connection().query(&begin).await?;
+        let rows = exporter.connection().query(&[&begin]).await?;
         let name = rows.into_iter().flatten().flatten().next();
         Ok(name.map(|name| Reading::Together { name, reserved, _exporter: Mutex::new(exporter) }))
     }
