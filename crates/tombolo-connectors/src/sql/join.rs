@@ -27,6 +27,9 @@ impl Compiler<'_> {
                 let items = both(&left, &right);
                 joined(right, left, StepKind::Left, conditions, items)?
             }
+            JoinType::Full if !self.dialect.has_full_join() => {
+                return Err(format!("{} has no full join", self.dialect.name()));
+            }
             JoinType::Full => {
                 if !left.filters.is_empty() {
                     left = self.wrap(left, false);
