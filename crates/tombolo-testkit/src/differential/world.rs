@@ -13,7 +13,7 @@ use tombolo_engine::{Engine, ErrorCode, PushdownRule, PushdownRules, QueryOption
 use super::alone::Alone;
 use crate::fixtures::Fixture;
 use crate::generate::{Random, Table, TableData};
-use crate::harness::{Harness, PostgresHarness, Site};
+use crate::harness::{Harness, MysqlHarness, PostgresHarness, Site};
 use crate::{Lab, Reference, ask_with};
 
 /// The longest that a query over small tables may take, in a build that is not optimised, beside others.
@@ -24,8 +24,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub enum Databases {
     /// SQLite files.
     Sqlite,
-    /// Databases of a server.
+    /// Databases of a PostgreSQL server.
     Postgres(PostgresHarness),
+    /// Databases of a server of MySQL or MariaDB.
+    Mysql(MysqlHarness),
 }
 
 /// Where a table is.
@@ -235,7 +237,12 @@ async fn lab(data: &[TableData], placement: &Placement, databases: Databases) ->
         if at(home).next().is_none() {
             continue;
         }
-        if let Databases::Postgres(harness) = databases {
+        let harness: Option<&dyn Harness> = match &databases {
+            Databases::Sqlite => None,
+            Databases::Postgres(harness) => Some(harness),
+            Databases::Mysql(harness) => Some(harness),
+        };
+        if let Some(harness) = harness {
             let fixtures: Vec<Fixture> = at(home).map(fixture).collect();
             let site = harness.open(home.source(), &fixtures.iter().collect::<Vec<_>>()).await;
             let site = site.unwrap_or_else(|error| panic!("{error}"));
