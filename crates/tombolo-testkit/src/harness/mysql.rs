@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -31,6 +31,10 @@ pub struct MysqlHarness {
     pub variable: &'static str,
     /// The type of documents of which the server keeps the text.
     pub json: &'static str,
+    /// The collation of keys of text.
+    pub keys: &'static str,
+    /// Whether the server keeps a negative zero.
+    pub has_negative_zero: bool,
 }
 
 impl MysqlHarness {
@@ -40,6 +44,8 @@ impl MysqlHarness {
         title: "MariaDB 10.11",
         variable: "TOMBOLO_TEST_MARIADB_URL",
         json: "json",
+        keys: "utf8mb4_nopad_bin",
+        has_negative_zero: false,
     };
 
     /// The oldest MySQL that is read.
@@ -49,6 +55,8 @@ impl MysqlHarness {
         variable: "TOMBOLO_TEST_MYSQL57_URL",
         // Its own JSON is another text: without blanks, the keys sorted.
         json: "longtext",
+        keys: "utf8mb4_bin",
+        has_negative_zero: true,
     };
 
     fn options(&self) -> Result<Options, String> {
@@ -60,7 +68,6 @@ impl MysqlHarness {
 
 const NO_NANOSECONDS: &str = "MySQL keeps microseconds";
 const NO_ARRAYS: &str = "MySQL has no type for it";
-const NO_NAN: &str = "MySQL has no NaN and no infinity: they are null";
 const TO_2038: &str = "TIMESTAMP goes from 1970 to 2038: the others are null";
 
 #[async_trait]
@@ -85,10 +92,15 @@ impl Harness for MysqlHarness {
         (fixture.name == "case twins").then_some("MySQL's columns are the same whatever their case")
     }
 
-    fn carriage(&self, _fixture: &Fixture, field: &Field, values: &ArrayRef) -> Carriage {
+    fn carriage(&self, fixture: &Fixture, field: &Field, values: &ArrayRef) -> Carriage {
         let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         if field.name().ends_with(' ') || field.name().chars().any(|c| c > '\u{ffff}') {
             return Carriage::NotHeld("MySQL has no column of this name");
+        }
+        let is_key = fixture.primary_key.contains(&field.name().as_str());
+        let ends_blank = |text: Option<&str>| text.is_some_and(|text| text.ends_with(' '));
+        if is_key && !self.keys.contains("nopad") && values.as_string_opt::<i32>().is_some_and(|t| t.iter().any(ends_blank)) {
+            return Carriage::NotHeld("MySQL 5.7 has no key of text that tells apart what differs in blanks at its end");
         }
         match values.data_type() {
             DataType::UInt8 => widened(values, &DataType::Int16),
@@ -96,7 +108,7 @@ impl Harness for MysqlHarness {
             DataType::UInt32 => widened(values, &DataType::Int64),
             DataType::UInt64 => widened(values, &DataType::Decimal128(20, 0)),
             DataType::Float16 => widened(values, &DataType::Float32),
-            DataType::Float32 | DataType::Float64 => floats(values),
+            DataType::Float32 | DataType::Float64 => self.floats(values),
             DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => widened(values, &DataType::Utf8),
             DataType::FixedSizeBinary(_) => widened(values, &DataType::Binary),
             DataType::Date64 => widened(values, &DataType::Date32),
@@ -123,12 +135,16 @@ impl Harness for MysqlHarness {
         let mut driver = Driver::connect(&server).await?;
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let database = format!("tombolo_{}_{}_{number}", std::process::id(), source);
+        let user = format!("reader_{}_{number}", std::process::id());
         // The site's own statements would only hide the others in the log.
         for statement in [
             "SET sql_log_off = 1".to_owned(),
             "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = 1".to_owned(),
             SETTINGS.to_owned(),
             format!("CREATE DATABASE {} CHARACTER SET utf8mb4", quoted(&database)),
+            // Who may read this database alone, so that no other test's is seen.
+            format!("CREATE USER {user}@'%' IDENTIFIED BY {}", text(&server.password)),
+            format!("GRANT SELECT, SHOW VIEW ON {}.* TO {user}@'%'", quoted(&database)),
             format!("USE {}", quoted(&database)),
         ] {
             driver.query(&statement).await?;
@@ -139,9 +155,9 @@ impl Harness for MysqlHarness {
             }
             driver.query(&format!("ANALYZE TABLE {}", quoted(fixture.name))).await?;
         }
-        let options = options.with("database", database.as_str());
+        let options = options.with("database", database.as_str()).with("user", user.as_str());
         let database = Box::leak(database.into_boxed_str());
-        Ok(Box::new(MysqlSite { options, server, database, driver: Mutex::new(driver) }))
+        Ok(Box::new(MysqlSite { options, server, database, user, driver: Mutex::new(driver) }))
     }
 
     async fn outages(&self, _folder: &Path) -> Vec<Outage> {
@@ -189,20 +205,6 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn floats(values: &ArrayRef) -> Carriage {
-    let is_special = |number: f64| !number.is_finite();
-    let wide = cast(values, &DataType::Float64).unwrap();
-    let wide = wide.as_primitive::<Float64Type>();
-    let note = if wide.iter().flatten().any(is_special) { NO_NAN } else { "" };
-    let expected: ArrayRef = if values.data_type() == &DataType::Float32 {
-        let narrow = values.as_primitive::<Float32Type>().iter();
-        Arc::new(narrow.map(|number| number.filter(|number| number.is_finite())).collect::<Float32Array>())
-    } else {
-        Arc::new(wide.iter().map(|number| number.filter(|number| number.is_finite())).collect::<Float64Array>())
-    };
-    Carriage::Carried { expected, note }
-}
-
 fn moments(values: &ArrayRef) -> Carriage {
     // The first second stands for no moment at all.
     let is_held = |micros: &i64| (1_000_000..=2_147_483_647_999_999).contains(micros);
@@ -213,6 +215,23 @@ fn moments(values: &ArrayRef) -> Carriage {
 }
 
 impl MysqlHarness {
+    fn floats(&self, values: &ArrayRef) -> Carriage {
+        let kept = |number: f64| number.is_finite().then_some(number);
+        let kept = |number: f64| kept(number).map(|n| if n == 0.0 && !self.has_negative_zero { 0.0 } else { n });
+        let wide = cast(values, &DataType::Float64).unwrap();
+        let wide = wide.as_primitive::<Float64Type>();
+        let expected: Float64Array = wide.iter().map(|number| number.and_then(kept)).collect();
+        let is_special = |number: f64| !number.is_finite() || (number == 0.0 && number.is_sign_negative());
+        let note = match (wide.iter().flatten().any(is_special), self.has_negative_zero) {
+            (false, _) => "",
+            (true, true) => "MySQL has no NaN and no infinity: they are null",
+            (true, false) => "MariaDB has no NaN, no infinity and no negative zero: null, null and zero",
+        };
+        // As it is where that is as wide; each number of the narrower type is one of the wider.
+        let expected = cast(&expected, values.data_type()).unwrap();
+        Carriage::Carried { expected, note }
+    }
+
     /// What makes a fixture's table, and fills it.
     fn statements(&self, fixture: &Fixture) -> Vec<String> {
         let batch = fixture.batch();
@@ -235,7 +254,8 @@ impl MysqlHarness {
             let nullable = if field.is_nullable() { "NULL" } else { "NOT NULL" };
             columns.push(format!("{} {remote} {nullable}", quoted(field.name())));
         }
-        if !fixture.primary_key.is_empty() {
+        let holds = |name: &&str| held.iter().any(|(field, _)| field.name() == name);
+        if !fixture.primary_key.is_empty() && fixture.primary_key.iter().all(holds) {
             let key: Vec<String> = fixture.primary_key.iter().map(|name| quoted(name)).collect();
             columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
         }
@@ -276,11 +296,11 @@ impl MysqlHarness {
             DataType::Timestamp(_, Some(_)) => "timestamp(6)".to_owned(),
             DataType::Dictionary(..) => format!("enum({}) COLLATE utf8mb4_bin", labels(values)),
             // Keys of another case are other keys.
-            _ if is_key => "varchar(100) COLLATE utf8mb4_bin".to_owned(),
+            _ if is_key => format!("varchar(100) COLLATE {}", self.keys),
             _ => {
                 let longest = values.as_string::<i32>().iter().flatten().map(|text| text.chars().count()).max();
                 let size = match longest.unwrap_or(0) {
-                    0..=40 => "varchar(60)",
+                    0..=40 => "varchar(70)",
                     41..=200 => "varchar(255)",
                     _ => "longtext",
                 };
@@ -355,6 +375,7 @@ struct MysqlSite {
     options: Options,
     server: Server,
     database: &'static str,
+    user: String,
     driver: Mutex<Driver>,
 }
 
@@ -424,13 +445,14 @@ impl Site for MysqlSite {
 
 impl Drop for MysqlSite {
     fn drop(&mut self) {
-        let (server, database) = (self.server.clone(), self.database);
+        let (server, database, user) = (self.server.clone(), self.database, self.user.clone());
         // The site is dropped inside a runtime, which cannot be waited in.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut driver = Driver::connect(&server).await?;
                 driver.query("SET sql_log_off = 1").await?;
+                driver.query(&format!("DROP USER {user}@'%'")).await?;
                 driver.query(&format!("DROP DATABASE `{database}`")).await
             })
         });
