@@ -70,7 +70,9 @@ impl Dialect for MysqlDialect {
         let (text, collation) = match column.facts.form {
             // Fails in the server for what is neither true nor false.
             AS_FLAG => (format!("CASE WHEN {sql} IN (0, 1) THEN {sql} ELSE {GUARD}{sql})) END"), None),
-            AS_BIT | AS_YEAR => (format!("({sql} + 0)"), None),
+            // Otherwise they are without a sign, and so is what is computed with them.
+            AS_BIT | AS_YEAR if column.facts.data_type.is_decimal() => (format!("CAST({sql} AS UNSIGNED)"), None),
+            AS_BIT | AS_YEAR => (format!("CAST({sql} AS SIGNED)"), None),
             AS_DATE_OR_NULL => {
                 (format!("CASE WHEN month({sql}) = 0 OR day({sql}) = 0 THEN NULL ELSE {sql} END"), None)
             }

@@ -293,8 +293,11 @@ async fn described(data: &[TableData], placement: &Placement, engine: &Engine) -
             schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(Default::default())).collect();
         let schema = Arc::new(Schema::new(fields));
         let batches = table.batches.iter().map(|batch| {
-            let columns = batch.columns().iter().zip(schema.fields());
-            let columns = columns.map(|(array, field)| cast(array, field.data_type()).unwrap()).collect();
+            // By name, since a source may not hold all of them.
+            let column = |field: &arrow::datatypes::FieldRef| {
+                cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap()
+            };
+            let columns = schema.fields().iter().map(column).collect();
             RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()
         });
         tables.push(TableData { batches: batches.collect(), ..table.clone() });

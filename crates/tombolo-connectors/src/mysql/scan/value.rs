@@ -136,7 +136,8 @@ pub(super) fn boolean(value: Wire<'_>) -> std::result::Result<bool, Refusal> {
     match value {
         Wire::Integer(0) | Wire::Unsigned(0) => Ok(false),
         Wire::Integer(1) | Wire::Unsigned(1) => Ok(true),
-        Wire::Bytes([byte @ (0 | 1)]) => Ok(*byte == 1),
+        // Numbers of several types together are a decimal.
+        Wire::Bytes([byte @ (b'0' | b'1')]) => Ok(*byte == b'1'),
         Wire::Integer(_) | Wire::Unsigned(_) => Err(format!("{value}, which is neither 0 nor 1")),
         other => Err(other.unlike("a truth value")),
     }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 pub(super) struct Driver(TcpStream);
 
 /// Where a server is, and who signs in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
@@ -102,5 +102,11 @@ impl Driver {
         let [a, b, c, _] = (payload.len() as u32).to_le_bytes();
         let packet = [&[a, b, c, sequence], payload].concat();
         self.0.write_all(&packet).await.map_err(|error| error.to_string())
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
