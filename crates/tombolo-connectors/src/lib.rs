@@ -11,9 +11,11 @@ pub const REMOTE_LOG: &str = "tombolo::remote";
 
 pub mod files;
 pub mod memory;
+pub mod mysql;
 pub mod postgres;
 pub mod sql;
 pub mod sqlite;
+mod tls;
 
 /// The kinds of source that this program knows.
 ///
@@ -22,6 +24,7 @@ pub fn registry() -> Registry {
     // A path that ends as database files do is asked of SQLite before the files, which would take any path.
     Registry::default()
         .with(Arc::new(postgres::PostgresFactory))
+        .with(Arc::new(mysql::MysqlFactory))
         .with(Arc::new(sqlite::SqliteFactory))
         .with(Arc::new(files::FilesFactory))
 }

@@ -42,7 +42,7 @@ impl Compiler<'_> {
         if value.literal.is_some() {
             return Err("a constant is grouped by here".to_owned());
         }
-        let text = self.grouping_text(&value, Comparison::Equality)?;
+        let text = self.sorting_text(&value, Comparison::Equality)?;
         if text == value.sql {
             return Ok(value);
         }
@@ -79,14 +79,15 @@ impl Compiler<'_> {
                 .map(|argument| self.printer().expression(argument, scope))
                 .collect::<Shipped<Vec<_>>>()?
         };
-        let call = AggregateCall { name: func.name(), arguments, distinct: params.distinct, filter, data_type };
+        let (distinct, has_filter_clause) = (params.distinct, self.dialect.has_aggregate_filter());
+        let call = AggregateCall { name: func.name(), arguments, distinct, filter, has_filter_clause, data_type };
         match (call.name, call.arguments.as_slice()) {
             ("count", []) => Ok(Value::atom(call.standard("*"), Facts::new(DataType::Int64))),
             ("count", [argument]) if !call.distinct => {
                 Ok(Value::atom(call.standard(&argument.sql), Facts::new(DataType::Int64)))
             }
             ("count", [argument]) => {
-                let text = self.grouping_text(argument, Comparison::Equality)?;
+                let text = self.sorting_text(argument, Comparison::Equality)?;
                 Ok(Value::atom(call.standard(&text), Facts::new(DataType::Int64)))
             }
             ("min" | "max", [argument]) => {

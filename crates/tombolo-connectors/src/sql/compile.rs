@@ -125,6 +125,7 @@ impl<'d> Compiler<'d> {
             .iter()
             .filter_map(|index| Some((*index, table.description.columns.get(*index)?)))
             .map(|(index, column)| self.column(&alias, column.field.name(), self.dialect.column(table, index)))
+            .map(|column| self.dialect.stored(column))
             .collect();
         Block::new(RowSource::From(From::new(Relation { text })), items)
     }
@@ -194,7 +195,8 @@ impl<'d> Compiler<'d> {
 
     /// Wraps the block unless its rows are not yet cut off, so that a further condition may join its own.
     pub(super) fn open_for_rows(&mut self, block: Block) -> Block {
-        if block.is_limited() || matches!(block.source, RowSource::Union(_)) { self.wrap(block, true) } else { block }
+        let is_closed = block.is_limited() || matches!(block.source, RowSource::Union(_));
+        if is_closed || (block.group.is_some() && !self.dialect.has_having()) { self.wrap(block, true) } else { block }
     }
 
     fn filter(&mut self, block: Block, schema: &DFSchema, predicates: &[Expr]) -> Shipped<Block> {
@@ -237,7 +239,8 @@ impl<'d> Compiler<'d> {
     }
 
     fn sort(&mut self, block: Block, schema: &DFSchema, keys: &[SortExpr], fetch: Option<usize>) -> Shipped<Block> {
-        let mut block = self.open_for_rows(block);
+        let is_closed = block.is_limited() || matches!(block.source, RowSource::Union(_));
+        let mut block = if is_closed { self.wrap(block, true) } else { block };
         let order = {
             let scope = Scope::new(schema, &block.items);
             keys.iter().map(|key| self.sort_key(key, &scope)).collect::<Shipped<Vec<_>>>()?
@@ -250,7 +253,7 @@ impl<'d> Compiler<'d> {
 
     pub(super) fn sort_key(&self, key: &SortExpr, scope: &Scope<'_>) -> Shipped<OrderKey> {
         let value = self.printer().expression(&key.expr, scope)?;
-        let text = self.grouping_text(&value, Comparison::Order)?;
+        let text = self.sorting_text(&value, Comparison::Order)?;
         let value = Value { sql: text, level: Level::Atom, ..value };
         Ok(OrderKey { value, ascending: key.asc, nulls_first: key.nulls_first })
     }
@@ -263,9 +266,16 @@ impl<'d> Compiler<'d> {
         self.dialect.comparable(value, comparison)
     }
 
+    /// The same, where the source sorts by it.
+    pub(super) fn sorting_text(&self, value: &Value, comparison: Comparison) -> Shipped<String> {
+        self.dialect.sortable(value)?;
+        self.grouping_text(value, comparison)
+    }
+
     fn union(&mut self, inputs: &[Arc<Scan>], schema: &DFSchema) -> Shipped<Block> {
         let mut facts: Option<Vec<Facts>> = None;
         let mut selects = Vec::with_capacity(inputs.len());
+        let mut columns: Vec<Vec<Value>> = Vec::new();
         for input in inputs {
             let mut block = self.block(input, None)?;
             if block.is_limited() || matches!(block.source, RowSource::Union(_)) {
@@ -284,6 +294,11 @@ impl<'d> Compiler<'d> {
             let list: Vec<(&Value, Option<&str>)> =
                 block.items.iter().zip(&names).map(|(item, name)| (item, Some(name.as_str()))).collect();
             selects.push(block.select(self.dialect, &list));
+            columns.resize(block.items.len(), Vec::new());
+            columns.iter_mut().zip(block.items).for_each(|(column, item)| column.push(item));
+        }
+        for column in &columns {
+            self.dialect.unites(&column.iter().collect::<Vec<_>>())?;
         }
         let facts = facts.ok_or_else(|| "a union has no inputs".to_owned())?;
         let mut items: Vec<Value> = facts.into_iter().map(|facts| Value::atom("", facts)).collect();

@@ -31,6 +31,11 @@ pub trait Dialect: Debug + Send + Sync {
     /// What is known of a column; `index` is its position in the description.
     fn column(&self, table: &ScanTable, index: usize) -> Facts;
 
+    /// A stored column as expressions are to use it, where that is not the column itself.
+    fn stored(&self, column: Value) -> Value {
+        column
+    }
+
     /// Refuses a type that the source's answers cannot be read as.
     ///
     /// # Errors
@@ -53,6 +58,28 @@ pub trait Dialect: Debug + Send + Sync {
     /// # Errors
     /// Where the source's comparison differs.
     fn comparable(&self, value: &Value, comparison: Comparison) -> Shipped<String>;
+
+    /// Refuses to sort or group by a value of which the source would look at a part alone.
+    ///
+    /// # Errors
+    /// With the reason.
+    fn sortable(&self, _value: &Value) -> Shipped<()> {
+        Ok(())
+    }
+
+    /// Refuses values that the source cannot put into one column or one result as they are.
+    ///
+    /// # Errors
+    /// With the reason.
+    fn unites(&self, _values: &[&Value]) -> Shipped<()> {
+        Ok(())
+    }
+
+    /// Prints a condition that is true wherever `value` equals one of `others`, is null where it is null, and can be served
+    /// by an index where the equality itself cannot.
+    fn index_condition(&self, _value: &Value, _others: &[&Value]) -> Option<String> {
+        None
+    }
 
     /// Prints a value as the reader of the answer takes it.
     fn output(&self, value: &Value) -> String {
@@ -140,6 +167,17 @@ pub trait Dialect: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether aggregates take a FILTER clause. Where not, the rows that do not count are made null, which no aggregate that
+    /// is printed takes notice of.
+    fn has_aggregate_filter(&self) -> bool {
+        true
+    }
+
+    /// Whether HAVING may name any expression that is grouped by.
+    fn has_having(&self) -> bool {
+        true
+    }
+
     /// The words that join without a condition.
     fn cross_join(&self) -> &'static str {
         "CROSS JOIN"
@@ -172,6 +210,8 @@ pub struct AggregateCall<'a> {
     pub distinct: bool,
     /// The text of the condition that rows must meet to count.
     pub filter: Option<String>,
+    /// Whether the condition is printed as a FILTER clause, and not within the argument.
+    pub has_filter_clause: bool,
     /// The engine's type of the result.
     pub data_type: DataType,
 }
@@ -185,6 +225,10 @@ impl AggregateCall<'_> {
     /// Prints a call of another function with the same modifiers.
     pub fn call(&self, function: &str, argument: &str) -> String {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
+        if let Some(filter) = self.filter.as_ref().filter(|_| !self.has_filter_clause) {
+            let argument = if argument == "*" { "1" } else { argument };
+            return format!("{function}({distinct}CASE WHEN {filter} THEN {argument} END)");
+        }
         let filter = self.filter.as_ref().map(|filter| format!(" FILTER (WHERE {filter})")).unwrap_or_default();
         format!("{function}({distinct}{argument}){filter}")
     }
@@ -265,6 +309,6 @@ fn magnitude(scalar: &ScalarValue) -> Option<f64> {
         ScalarValue::Int64(Some(value)) => Some((*value as f64).abs()),
         ScalarValue::Float64(Some(value)) if value.is_finite() => Some(value.abs()),
         ScalarValue::Decimal128(Some(value), _, scale) => Some((*value as f64).abs() / 10f64.powi(i32::from(*scale))),
-        _ => None,
+        text => scalar_text(text).map(|text| text.len() as f64),
     }
 }

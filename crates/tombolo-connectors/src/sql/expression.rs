@@ -157,7 +157,17 @@ impl Printer<'_> {
 
     /// Prints a comparison of two values.
     pub(super) fn compare(self, left: &Value, operator: Operator, right: &Value) -> Shipped {
+        let served = match operator {
+            Operator::Eq => {
+                let served = self.dialect.index_condition(left, &[right]);
+                served.or_else(|| self.dialect.index_condition(right, &[left]))
+            }
+            _ => None,
+        };
         let (left, right) = self.pair(left, right, operator)?;
+        if let Some(served) = served {
+            return Ok(Value::predicate(format!("{served} AND {left} = {right}"), Level::And));
+        }
         let text = match operator {
             Operator::Eq => format!("{left} = {right}"),
             Operator::NotEq => format!("{left} <> {right}"),
@@ -227,15 +237,23 @@ impl Printer<'_> {
         let mut subject = None;
         let mut items = Vec::with_capacity(list.list.len());
         for item in &list.list {
-            let (left, right) = self.pair(&value, &self.expression(item, scope)?, Operator::Eq)?;
+            let item = self.expression(item, scope)?;
+            let (left, right) = self.pair(&value, &item, Operator::Eq)?;
             if subject.get_or_insert_with(|| left.clone()) != &left {
                 return Err("the values of the list are stored differently".to_owned());
             }
-            items.push(right);
+            items.push((right, item));
         }
+        let others: Vec<&Value> = items.iter().map(|(_, item)| item).collect();
+        let served = if list.negated { None } else { self.dialect.index_condition(&value, &others) };
+        let items: Vec<&str> = items.iter().map(|(text, _)| text.as_str()).collect();
         let not = if list.negated { "NOT " } else { "" };
         let subject = subject.unwrap_or_default();
-        Ok(Value::predicate(format!("{subject} {not}IN ({})", items.join(", ")), Level::Compare))
+        let text = format!("{subject} {not}IN ({})", items.join(", "));
+        Ok(match served {
+            Some(served) => Value::predicate(format!("{served} AND {text}"), Level::And),
+            None => Value::predicate(text, Level::Compare),
+        })
     }
 
     fn like(self, like: &Like, scope: &Scope<'_>) -> Shipped {
@@ -282,6 +300,7 @@ impl Printer<'_> {
     fn unified(self, values: &mut [Value]) -> Shipped<Facts> {
         let model = values.iter().find(|value| value.literal.is_none()).or(values.first());
         let form = model.map_or(Form::NATURAL, |value| value.facts.form);
+        self.dialect.unites(&values.iter().collect::<Vec<_>>())?;
         let mut facts: Option<Facts> = None;
         for value in values.iter_mut() {
             if let Some(literal) = value.literal.clone().filter(|_| value.facts.form != form) {
@@ -333,7 +352,11 @@ impl Printer<'_> {
                 // A literal takes the form of the other side, and it is the literal in that form which is given back.
                 let (value, other) = self.aligned(value, other)?;
                 let (left, right) = self.pair(&value, &other, Operator::Eq)?;
-                Ok(Value::atom(format!("nullif({left}, {right})"), value.facts))
+                // What is printed for comparing alone is no longer as it is stored.
+                let is_changed = left != value.sql && left != value.operand();
+                let facts = value.facts;
+                let facts = if is_changed { Facts { collation: None, converts: false, ..facts } } else { facts };
+                Ok(Value::atom(format!("nullif({left}, {right})"), facts))
             }
             (name, arguments) => {
                 for argument in arguments.iter() {

@@ -22,7 +22,7 @@ impl Compiler<'_> {
             .iter()
             .map(|column| self.grouping_text(column, Comparison::Equality))
             .collect::<Shipped<Vec<_>>>()?;
-        let mut rows: Vec<Vec<String>> = Vec::with_capacity(keys.keys.num_rows());
+        let mut rows: Vec<Vec<Value>> = Vec::with_capacity(keys.keys.num_rows());
         for row in 0..keys.keys.num_rows() {
             let values = columns
                 .iter()
@@ -33,9 +33,16 @@ impl Compiler<'_> {
                 })
                 .collect::<Shipped<Vec<_>>>()?;
             if !values.iter().any(Value::is_null_literal) {
-                rows.push(values.into_iter().map(|value| value.sql).collect());
+                rows.push(values);
             }
         }
+        let served = columns.iter().enumerate().filter_map(|(at, column)| {
+            let keys: Vec<&Value> = rows.iter().filter_map(|row| row.get(at)).collect();
+            if keys.is_empty() { None } else { self.dialect.index_condition(column, &keys) }
+        });
+        let served: Vec<Value> = served.map(|text| Value::predicate(text, Level::Compare)).collect();
+        let rows = rows.into_iter().map(|row| row.into_iter().map(|value| value.sql).collect());
+        let rows: Vec<Vec<String>> = rows.collect();
         let condition = match (texts.as_slice(), rows.is_empty()) {
             (_, true) => Value::predicate("1 = 0", Level::Compare),
             ([text], false) => {
@@ -44,10 +51,11 @@ impl Compiler<'_> {
             }
             (texts, false) => Value::predicate(self.dialect.key_rows(texts, &rows), Level::Compare),
         };
+        let conditions = served.into_iter().chain([condition]);
         if block.group.is_some() {
-            block.having.push(condition)
+            block.having.extend(conditions)
         } else {
-            block.filters.push(condition)
+            block.filters.extend(conditions)
         }
         Ok(block)
     }

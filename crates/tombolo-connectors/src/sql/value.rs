@@ -32,7 +32,8 @@ pub struct Facts {
     pub nul_free: bool,
     /// Whether a float may be a negative zero, which is equal to zero in a source and less than it here.
     pub negative_zero: bool,
-    /// A bound that the absolute value of a number does not exceed (for a float it also means finite).
+    /// A bound that the absolute value of a number does not exceed (for a float it also means finite), or that the bytes of
+    /// text do not.
     pub magnitude: Option<f64>,
     /// The stored column that the value comes from, as errors name it.
     pub origin: Option<Arc<str>>,

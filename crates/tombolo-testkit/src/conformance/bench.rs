@@ -113,7 +113,11 @@ impl Bench {
     /// Whether the tables that a template names are all loaded, and the columns of them that it names.
     pub fn holds_all_of(&self, template: &str) -> bool {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        template.split("{s}.").skip(1).filter(|rest| !rest.starts_with('"')).all(|rest| {
+        template.split("{s}.").skip(1).all(|rest| {
+            if let Some((name, _)) = rest.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+                let names = |column: &str| template.contains(&format!("\"{}\"", column.replace('"', "\"\"")));
+                return self.table(name).is_none_or(|table| table.not_held.iter().all(|(column, _)| !names(column)));
+            }
             let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
             let Some(table) = self.table(&rest[..end]) else { return false };
             let before_tables = template.split("{s}.").map(|part| part.trim_start_matches(is_word));

@@ -13,7 +13,7 @@ use tombolo_engine::{Engine, ErrorCode, PushdownRule, PushdownRules, QueryOption
 use super::alone::Alone;
 use crate::fixtures::Fixture;
 use crate::generate::{Random, Table, TableData};
-use crate::harness::{Harness, PostgresHarness, Site};
+use crate::harness::{Harness, MysqlHarness, PostgresHarness, Site};
 use crate::{Lab, Reference, ask_with};
 
 /// The longest that a query over small tables may take, in a build that is not optimised, beside others.
@@ -24,8 +24,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 pub enum Databases {
     /// SQLite files.
     Sqlite,
-    /// Databases of a server.
+    /// Databases of a PostgreSQL server.
     Postgres(PostgresHarness),
+    /// Databases of a server of MySQL or MariaDB.
+    Mysql(MysqlHarness),
 }
 
 /// Where a table is.
@@ -235,7 +237,12 @@ async fn lab(data: &[TableData], placement: &Placement, databases: Databases) ->
         if at(home).next().is_none() {
             continue;
         }
-        if let Databases::Postgres(harness) = databases {
+        let harness: Option<&dyn Harness> = match &databases {
+            Databases::Sqlite => None,
+            Databases::Postgres(harness) => Some(harness),
+            Databases::Mysql(harness) => Some(harness),
+        };
+        if let Some(harness) = harness {
             let fixtures: Vec<Fixture> = at(home).map(fixture).collect();
             let site = harness.open(home.source(), &fixtures.iter().collect::<Vec<_>>()).await;
             let site = site.unwrap_or_else(|error| panic!("{error}"));
@@ -286,8 +293,11 @@ async fn described(data: &[TableData], placement: &Placement, engine: &Engine) -
             schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(Default::default())).collect();
         let schema = Arc::new(Schema::new(fields));
         let batches = table.batches.iter().map(|batch| {
-            let columns = batch.columns().iter().zip(schema.fields());
-            let columns = columns.map(|(array, field)| cast(array, field.data_type()).unwrap()).collect();
+            // By name, since a source may not hold all of them.
+            let column = |field: &arrow::datatypes::FieldRef| {
+                cast(batch.column_by_name(field.name()).unwrap(), field.data_type()).unwrap()
+            };
+            let columns = schema.fields().iter().map(column).collect();
             RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()
         });
         tables.push(TableData { batches: batches.collect(), ..table.clone() });

@@ -6,6 +6,7 @@
 
 mod files;
 mod memory;
+mod mysql;
 mod postgres;
 mod remote_log;
 mod sqlite;
@@ -24,6 +25,7 @@ use tombolo_connector::{ErrorCode, Options, Registry};
 
 pub use files::{FileFormat, FilesHarness};
 pub use memory::MemoryHarness;
+pub use mysql::MysqlHarness;
 pub use postgres::{PostgresHarness, PostgresSite};
 pub use remote_log::{RemoteEvent, RemoteLog};
 pub use sqlite::SqliteHarness;

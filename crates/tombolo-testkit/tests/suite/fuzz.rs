@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tombolo_testkit::differential::{Counts, Databases, Until, fuzz};
-use tombolo_testkit::harness::{Harness, PostgresHarness};
+use tombolo_testkit::harness::{Harness, MysqlHarness, PostgresHarness};
 
 /// A number from the environment.
 fn number(variable: &str) -> Option<u64> {
@@ -54,5 +54,22 @@ async fn queries_made_at_random_over_postgres_are_answered_alike_in_all_ways() {
     match harness.missing() {
         Some(missing) => println!("skipped: {missing}"),
         None => asked(Databases::Postgres(harness)).await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_made_at_random_over_mysql_are_answered_alike_in_all_ways() {
+    over_mysql(MysqlHarness::MYSQL57).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_made_at_random_over_mariadb_are_answered_alike_in_all_ways() {
+    over_mysql(MysqlHarness::MARIADB).await;
+}
+
+async fn over_mysql(harness: MysqlHarness) {
+    match harness.missing() {
+        Some(missing) => println!("skipped: {missing}"),
+        None => asked(Databases::Mysql(harness)).await,
     }
 }

@@ -1,11 +1,8 @@
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 
 use postgres_protocol::message::frontend;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,40 +30,7 @@ impl Tls {
         if config.tls == config::Tls::Off || config.is_socket() {
             return Ok(Self(None));
         }
-        let mut roots = RootCertStore::empty();
-        match &config.tls_ca {
-            None => {
-                // What the system has and cannot be read is no certificate that could be missed without being told.
-                let found = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(found.certs);
-            }
-            Some(path) => {
-                let unreadable = |error: String| {
-                    Error::new(
-                        ErrorCode::ConfigInvalid,
-                        format!("no certificates could be read from {}", path.display()),
-                    )
-                    .with_detail(error)
-                    .with_hint("Set `tls_ca` to a file of certificates in PEM.")
-                };
-                let certificates =
-                    CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
-                for certificate in certificates {
-                    let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-                    roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
-                }
-                if roots.is_empty() {
-                    return Err(unreadable("the file has none".to_owned()));
-                }
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::internal("TLS could not be set up").with_cause(error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(Some(TlsConnector::from(Arc::new(client)))))
+        crate::tls::connector(config.tls_ca.as_deref()).map(|connector| Self(Some(connector)))
     }
 }
 

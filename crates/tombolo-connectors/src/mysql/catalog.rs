@@ -1,0 +1,273 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use serde::{Deserialize, Serialize};
+use tombolo_connector::{
+    Collation, ColumnDescription, Error, ErrorCode, ForeignKey, Index, Result, RowCount, TableDescription, TableKind,
+    TableRef, TableStatistics, nearest_name,
+};
+
+use super::client::{Client, Row};
+use super::config::Config;
+use super::types::{AS_CONVERTED, AS_DATE_OR_NULL, AS_TEXT, RemoteType, carried};
+use crate::sql::{is_text, string_literal};
+
+/// What the server says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    pub(super) product: &'static str,
+    pub(super) version: String,
+}
+
+/// What must be known of a table to compare in the server, and to tell whether it is as it was.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct TableProfile {
+    /// A mark of the columns' names and types; another where they changed.
+    pub(super) mark: String,
+    pub(super) columns: Vec<ColumnProfile>,
+}
+
+/// What must be known of a column.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct ColumnProfile {
+    /// The name of its form; empty for its type's own.
+    pub(super) form: String,
+    /// How its text is compared, the character set first.
+    pub(super) collation: Option<String>,
+    /// Whether it is an ENUM or a SET.
+    pub(super) is_label: bool,
+    /// The most bytes of its text in UTF-8, or of its bytes.
+    pub(super) max_bytes: Option<u64>,
+}
+
+impl TableProfile {
+    pub(super) fn of(description: &TableDescription) -> Option<Self> {
+        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    }
+}
+
+/// Reads what the server says of itself.
+pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
+    let rows = client.query("SELECT version()").await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the server says nothing of itself"))?;
+    let version = text(row, 0);
+    let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
+    Ok(Server { product, version })
+}
+
+/// The databases that the user may look into, the connection's own first.
+pub(super) async fn list_schemas(client: &Arc<Client>) -> Result<Vec<String>> {
+    let rows = client
+        .query(
+            "SELECT s.schema_name FROM information_schema.schemata s \
+             WHERE s.schema_name NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys') \
+             ORDER BY coalesce(s.schema_name <> database(), 1), s.schema_name",
+        )
+        .await?;
+    Ok(rows.iter().map(|row| text(row, 0)).collect())
+}
+
+/// The kinds of relation that can be read; a sequence of MariaDB is none.
+const READABLE: &str = "t.table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')";
+
+pub(super) async fn list_tables(client: &Arc<Client>, schema: &str) -> Result<Vec<TableRef>> {
+    let named = named("t.table_schema", schema)?;
+    let sql = format!("SELECT t.table_name FROM information_schema.tables t WHERE {named} AND {READABLE}");
+    let rows = client.query(&format!("{sql} ORDER BY t.table_name")).await?;
+    if rows.is_empty() {
+        let known = list_schemas(client).await?;
+        if !known.iter().any(|name| name == schema) {
+            let error = Error::new(ErrorCode::SchemaNotFound, format!("schema `{schema}` does not exist"));
+            return Err(match nearest_name(schema, known.iter().map(String::as_str)) {
+                Some(near) => error.with_hint(format!("Did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(rows.iter().map(|row| TableRef::new(schema, text(row, 0))).collect())
+}
+
+/// The condition that a name in `information_schema` is exactly this one. Its own comparison there is blind to case, but is
+/// the one by which the server opens only the tables that are asked for.
+fn named(column: &str, name: &str) -> Result<String> {
+    let literal = string_literal(name).map_err(|reason| Error::new(ErrorCode::TableNotFound, reason))?;
+    Ok(format!("{column} = {literal} AND CAST({column} AS BINARY) = _binary{literal}"))
+}
+
+/// The condition that a row of `information_schema` is of this table.
+fn of_table(relation: &str, table: &TableRef) -> Result<String> {
+    let schema = named(&format!("{relation}.table_schema"), &table.schema)?;
+    Ok(format!("{schema} AND {}", named(&format!("{relation}.table_name"), &table.table)?))
+}
+
+/// The query for the mark of a table: what its columns are called and of which types they are.
+fn mark(table: &TableRef) -> Result<String> {
+    Ok(format!(
+        "SELECT 'mark', md5(group_concat(concat_ws(' ', c.column_name, c.column_type, c.is_nullable, c.collation_name) \
+         ORDER BY c.ordinal_position)) FROM information_schema.columns c WHERE {} HAVING count(*) > 0",
+        of_table("c", table)?
+    ))
+}
+
+/// Whether tables are still as they were described.
+pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
+    let queries = tables.iter().map(|table| mark(&table.table)).collect::<Result<Vec<_>>>()?;
+    let rows = client.query(&queries.join("; ")).await?;
+    let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark));
+    Ok(known.eq(rows.iter().map(|row| Some(text(row, 1)))))
+}
+
+pub(super) async fn describe_table(
+    client: &Arc<Client>,
+    table: &TableRef,
+    config: &Config,
+) -> Result<TableDescription> {
+    // One request for all: each row begins with a word that says what it is of.
+    let queries = [
+        mark(table)?,
+        format!(
+            "SELECT 'table', t.table_type, t.table_rows, t.data_length + t.index_length, t.table_comment \
+             FROM information_schema.tables t WHERE {} AND {READABLE}",
+            of_table("t", table)?
+        ),
+        format!(
+            "SELECT 'column', c.column_name, c.data_type, c.column_type, c.is_nullable, c.numeric_precision, \
+             c.numeric_scale, c.character_set_name, c.collation_name, c.character_maximum_length, c.column_comment \
+             FROM information_schema.columns c WHERE {} ORDER BY c.ordinal_position",
+            of_table("c", table)?
+        ),
+        // A part of a functional key has no column, and one of a prefix has a part of it alone.
+        format!(
+            "SELECT 'index', s.index_name, s.non_unique, s.column_name, s.sub_part, s.cardinality, s.seq_in_index \
+             FROM information_schema.statistics s WHERE {} \
+             ORDER BY s.index_name <> 'PRIMARY', s.index_name, s.seq_in_index",
+            of_table("s", table)?
+        ),
+        format!(
+            "SELECT 'foreign', k.constraint_name, k.referenced_table_schema, k.referenced_table_name, k.column_name, \
+             k.referenced_column_name FROM information_schema.key_column_usage k \
+             WHERE {} AND k.referenced_table_name IS NOT NULL ORDER BY k.constraint_name, k.ordinal_position",
+            of_table("k", table)?
+        ),
+    ];
+    let rows = client.query(&queries.join("; ")).await?;
+    let of = |kind: &'static str| rows.iter().filter(move |row| row.first().and_then(Option::as_deref) == Some(kind));
+    let (Some(head), Some(marked)) = (of("table").next(), of("mark").next()) else {
+        let known = list_tables(client, &table.schema).await?;
+        return Err(Error::table_not_found(table, &known));
+    };
+    let mut profile = TableProfile { mark: text(marked, 1), columns: Vec::new() };
+    let mut columns = Vec::new();
+    for row in of("column") {
+        let (column, known) = column(row, table, config);
+        columns.push(column);
+        profile.columns.push(known);
+    }
+    let is_view = text(head, 1) == "VIEW";
+    let mut description =
+        TableDescription::new(table.clone(), if is_view { TableKind::View } else { TableKind::Table }, columns);
+    description.statistics = TableStatistics {
+        rows: number(head, 2).filter(|_| !is_view).map_or(RowCount::Unknown, RowCount::Estimated),
+        bytes: number(head, 3),
+        columns: BTreeMap::default(),
+    };
+    // What a view has for a comment is that it is one.
+    description.comment = head.get(4).cloned().flatten().filter(|comment| !comment.is_empty() && !is_view);
+    add_indexes(&mut description, of("index"));
+    add_foreign_keys(&mut description, of("foreign"));
+    let profile = serde_json::to_string(&profile)
+        .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
+    description.fingerprint = Some(profile);
+    Ok(description)
+}
+
+fn column(row: &Row, table: &TableRef, config: &Config) -> (ColumnDescription, ColumnProfile) {
+    let (name, full) = (text(row, 1), text(row, 3));
+    let remote = RemoteType {
+        name: text(row, 2).to_lowercase(),
+        full: full.to_lowercase(),
+        precision: number(row, 5).and_then(|precision| u8::try_from(precision).ok()),
+        scale: number(row, 6).and_then(|scale| i8::try_from(scale).ok()),
+        character_set: row.get(7).cloned().flatten(),
+    };
+    let (data_type, form) = if config.is_text(&table.schema, &table.table, &name) {
+        (arrow::datatypes::DataType::Utf8, AS_TEXT)
+    } else {
+        carried(&remote, config)
+    };
+    let collation = row.get(8).cloned().flatten().filter(|_| is_text(&data_type));
+    // Some collations of MariaDB are told without their character set.
+    let collation = collation
+        .zip(remote.character_set.clone())
+        .map(|(collation, set)| if collation.starts_with(&set) { collation } else { format!("{set} {collation}") });
+    let is_string = is_text(&data_type) && form != AS_TEXT;
+    let length = number(row, 9).filter(|_| form != AS_TEXT);
+    let known = ColumnProfile {
+        form: form.0.to_owned(),
+        collation: collation.clone().filter(|_| form != AS_CONVERTED),
+        is_label: matches!(remote.name.as_str(), "enum" | "set"),
+        // A character has up to four bytes in UTF-8.
+        max_bytes: if is_string { length.map(|length| length.saturating_mul(4)) } else { length },
+    };
+    let is_nullable = text(row, 4) != "NO" || form == AS_DATE_OR_NULL;
+    let mut description = ColumnDescription::new(Arc::new(Field::new(name, data_type, is_nullable)), full);
+    description.collation = collation.map_or(Collation::Binary, Collation::Other);
+    description.comment = row.get(10).cloned().flatten().filter(|comment| !comment.is_empty());
+    (description, known)
+}
+
+fn add_indexes<'a>(description: &mut TableDescription, rows: impl Iterator<Item = &'a Row>) {
+    let mut indexes: Vec<(Index, bool)> = Vec::new();
+    for row in rows {
+        let (name, column) = (text(row, 1), row.get(3).cloned().flatten());
+        let is_whole = column.is_some() && row.get(4).cloned().flatten().is_none();
+        if number(row, 6) == Some(1) {
+            if let (Some(column), Some(distinct), true) = (&column, number(row, 5), is_whole) {
+                description.statistics.columns.entry(column.clone()).or_default().distinct = Some(distinct);
+            }
+            let unique = number(row, 2) == Some(0);
+            indexes.push((Index { name, columns: Vec::new(), unique, condition: None }, true));
+        }
+        if let Some((index, all_whole)) = indexes.last_mut() {
+            index.columns.push(column.unwrap_or_else(|| "an expression".to_owned()));
+            *all_whole &= is_whole;
+        }
+    }
+    for (index, all_whole) in indexes {
+        if index.name == "PRIMARY" && all_whole {
+            description.primary_key.clone_from(&index.columns);
+        } else if index.unique && all_whole {
+            description.unique_keys.push(index.columns.clone());
+        }
+        description.indexes.push(index);
+    }
+}
+
+fn add_foreign_keys<'a>(description: &mut TableDescription, rows: impl Iterator<Item = &'a Row>) {
+    let mut last = None;
+    for row in rows {
+        let name = text(row, 1);
+        if last.as_ref() != Some(&name) {
+            let references = TableRef::new(text(row, 2), text(row, 3));
+            description.foreign_keys.push(ForeignKey {
+                references,
+                columns: Vec::new(),
+                referenced_columns: Vec::new(),
+            });
+            last = Some(name);
+        }
+        if let Some(key) = description.foreign_keys.last_mut() {
+            key.columns.push(text(row, 4));
+            key.referenced_columns.push(text(row, 5));
+        }
+    }
+}
+
+fn text(row: &Row, at: usize) -> String {
+    row.get(at).cloned().flatten().unwrap_or_default()
+}
+
+fn number(row: &Row, at: usize) -> Option<u64> {
+    row.get(at)?.as_ref()?.parse().ok()
+}

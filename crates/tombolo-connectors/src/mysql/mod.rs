@@ -1,0 +1,126 @@
+//! MySQL and MariaDB: rows in the binary protocol, decoded straight into Arrow.
+
+mod capability;
+mod catalog;
+mod client;
+mod config;
+mod native;
+mod scan;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tombolo_connector::{
+    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
+    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, TableDescription, TableRef,
+};
+
+use self::capability::capabilities;
+use self::client::Client;
+use self::config::{Config, OPTIONS, URLS};
+use self::native::MysqlDialect;
+use self::scan::MysqlReader;
+use crate::sql;
+
+static SPEC: ConnectorSpec =
+    ConnectorSpec { kind: "mysql", title: "MySQL", urls: URLS, options: OPTIONS, docs: include_str!("docs.md") };
+
+/// Connects to servers of MySQL and MariaDB.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MysqlFactory;
+
+#[async_trait]
+impl ConnectorFactory for MysqlFactory {
+    fn spec(&self) -> &'static ConnectorSpec {
+        &SPEC
+    }
+
+    fn parse_url(&self, url: &str) -> Option<Result<Options>> {
+        config::parse_url(url)
+    }
+
+    async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
+        let config = Config::try_new(options)?;
+        let capabilities = capabilities(&config);
+        let client = Arc::new(Client::try_new(name, config.clone())?);
+        catalog::server(&client).await?;
+        Ok(Arc::new(Mysql { client, config, capabilities }))
+    }
+}
+
+/// A server, with all databases that the user may see.
+#[derive(Debug)]
+struct Mysql {
+    client: Arc<Client>,
+    config: Config,
+    capabilities: Capabilities,
+}
+
+#[async_trait]
+impl Connector for Mysql {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn ping(&self) -> Result<RemoteInfo> {
+        let server = catalog::server(&self.client).await?;
+        let place = format!("{}:{}", self.config.host, self.config.port);
+        let detail = match &self.config.database {
+            Some(database) => format!("database {database} on {place}"),
+            None => place,
+        };
+        Ok(RemoteInfo { product: server.product.to_owned(), version: server.version, detail: Some(detail) })
+    }
+
+    async fn list_schemas(&self) -> Result<Vec<String>> {
+        catalog::list_schemas(&self.client).await
+    }
+
+    async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>> {
+        catalog::list_tables(&self.client, schema).await
+    }
+
+    async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
+        catalog::describe_table(&self.client, table, &self.config).await
+    }
+
+    async fn is_current(&self, description: &TableDescription) -> bool {
+        catalog::are_current(&self.client, &[description]).await.unwrap_or(false)
+    }
+
+    fn offer(&self, scan: &Scan) -> ScanOffer {
+        sql::offer(&MysqlDialect, scan)
+    }
+
+    fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
+        sql::offer_keys(&MysqlDialect, scan, columns)
+    }
+
+    fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
+        let printed = sql::print(&MysqlDialect, scan, None)?;
+        Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })
+    }
+
+    async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
+        let tables = scan.tables();
+        let described: Vec<&TableDescription> = tables.iter().map(|table| table.description.as_ref()).collect();
+        if !catalog::are_current(&self.client, &described).await? {
+            let names: Vec<String> = described.iter().map(|table| format!("`{}`", table.table)).collect();
+            return Err(Error::new(
+                ErrorCode::SchemaChanged,
+                format!("{} is no longer as it was described", names.join(" or ")),
+            )
+            .with_hint("Run the query again.")
+            .with_source_name(self.client.name())
+            .retryable());
+        }
+        let native = self.native_query(scan)?;
+        let statistics = sql::estimate(scan);
+        let reader = MysqlReader::new(Arc::clone(&self.client), scan.clone(), context);
+        Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests;
