@@ -23,15 +23,11 @@ pub(crate) fn connector(authorities: Option<&Path>) -> Result<TlsConnector> {
         }
         Some(path) => {
             let unreadable = |error: String| {
-                Error::new(
-                    ErrorCode::ConfigInvalid,
-                    format!("no certificates could be read from {}", path.display()),
-                )
-                .with_detail(error)
-                .with_hint("Set `tls_ca` to a file of certificates in PEM.")
+                Error::new(ErrorCode::ConfigInvalid, format!("no certificates could be read from {}", path.display()))
+                    .with_detail(error)
+                    .with_hint("Set `tls_ca` to a file of certificates in PEM.")
             };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
                 roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;

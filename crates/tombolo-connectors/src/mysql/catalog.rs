@@ -118,7 +118,11 @@ pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescriptio
     Ok(known.eq(rows.iter().map(|row| Some(text(row, 1)))))
 }
 
-pub(super) async fn describe_table(client: &Arc<Client>, table: &TableRef, config: &Config) -> Result<TableDescription> {
+pub(super) async fn describe_table(
+    client: &Arc<Client>,
+    table: &TableRef,
+    config: &Config,
+) -> Result<TableDescription> {
     // One request for all: each row begins with a word that says what it is of.
     let queries = [
         mark(table)?,
@@ -194,9 +198,9 @@ fn column(row: &Row, table: &TableRef, config: &Config) -> (ColumnDescription, C
     };
     let collation = row.get(8).cloned().flatten().filter(|_| is_text(&data_type));
     // Some collations of MariaDB are told without their character set.
-    let collation = collation.zip(remote.character_set.clone()).map(|(collation, set)| {
-        if collation.starts_with(&set) { collation } else { format!("{set} {collation}") }
-    });
+    let collation = collation
+        .zip(remote.character_set.clone())
+        .map(|(collation, set)| if collation.starts_with(&set) { collation } else { format!("{set} {collation}") });
     let is_string = is_text(&data_type) && form != AS_TEXT;
     let length = number(row, 9).filter(|_| form != AS_TEXT);
     let known = ColumnProfile {

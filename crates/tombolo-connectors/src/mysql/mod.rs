@@ -23,13 +23,8 @@ use self::native::MysqlDialect;
 use self::scan::MysqlReader;
 use crate::sql;
 
-static SPEC: ConnectorSpec = ConnectorSpec {
-    kind: "mysql",
-    title: "MySQL",
-    urls: URLS,
-    options: OPTIONS,
-    docs: include_str!("docs.md"),
-};
+static SPEC: ConnectorSpec =
+    ConnectorSpec { kind: "mysql", title: "MySQL", urls: URLS, options: OPTIONS, docs: include_str!("docs.md") };
 
 /// Connects to servers of MySQL and MariaDB.
 #[derive(Debug, Clone, Copy, Default)]

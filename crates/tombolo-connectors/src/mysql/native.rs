@@ -73,9 +73,7 @@ impl Dialect for MysqlDialect {
             // Otherwise they are without a sign, and so is what is computed with them.
             AS_BIT | AS_YEAR if column.facts.data_type.is_decimal() => (format!("CAST({sql} AS UNSIGNED)"), None),
             AS_BIT | AS_YEAR => (format!("CAST({sql} AS SIGNED)"), None),
-            AS_DATE_OR_NULL => {
-                (format!("CASE WHEN month({sql}) = 0 OR day({sql}) = 0 THEN NULL ELSE {sql} END"), None)
-            }
+            AS_DATE_OR_NULL => (format!("CASE WHEN month({sql}) = 0 OR day({sql}) = 0 THEN NULL ELSE {sql} END"), None),
             AS_TEXT => (format!("CAST({sql} AS CHAR)"), Some(CAST)),
             AS_CONVERTED => (format!("CONVERT({sql} USING utf8mb4)"), Some(CONVERTED)),
             AS_SHAPE => (format!("ST_AsWKB({sql})"), None),

@@ -99,8 +99,13 @@ impl Harness for MysqlHarness {
         }
         let is_key = fixture.primary_key.contains(&field.name().as_str());
         let ends_blank = |text: Option<&str>| text.is_some_and(|text| text.ends_with(' '));
-        if is_key && !self.keys.contains("nopad") && values.as_string_opt::<i32>().is_some_and(|t| t.iter().any(ends_blank)) {
-            return Carriage::NotHeld("MySQL 5.7 has no key of text that tells apart what differs in blanks at its end");
+        if is_key
+            && !self.keys.contains("nopad")
+            && values.as_string_opt::<i32>().is_some_and(|t| t.iter().any(ends_blank))
+        {
+            return Carriage::NotHeld(
+                "MySQL 5.7 has no key of text that tells apart what differs in blanks at its end",
+            );
         }
         match values.data_type() {
             DataType::UInt8 => widened(values, &DataType::Int16),
@@ -215,6 +220,19 @@ fn moments(values: &ArrayRef) -> Carriage {
 }
 
 impl MysqlHarness {
+    /// Runs statements as one who may do all.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn run(&self, statements: &[String]) -> Result<(), String> {
+        let mut driver = Driver::connect(&server(&self.options()?)).await?;
+        driver.query("SET sql_log_off = 1").await?;
+        for statement in statements {
+            driver.query(statement).await?;
+        }
+        Ok(())
+    }
+
     fn floats(&self, values: &ArrayRef) -> Carriage {
         let kept = |number: f64| number.is_finite().then_some(number);
         let kept = |number: f64| kept(number).map(|n| if n == 0.0 && !self.has_negative_zero { 0.0 } else { n });

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use tombolo_testkit::conformance::{self, Group, Report};
-use tombolo_testkit::harness::{FileFormat, FilesHarness, Harness, MemoryHarness, MysqlHarness, PostgresHarness, SqliteHarness};
+use tombolo_testkit::harness::{
+    FileFormat, FilesHarness, Harness, MemoryHarness, MysqlHarness, PostgresHarness, SqliteHarness,
+};
 
 /// The trials of a source, run once for all tests of this program; none where its server is not there.
 fn report_of(cell: &'static OnceLock<Option<Report>>, harness: Arc<dyn Harness>) -> Option<&'static Report> {

@@ -45,7 +45,9 @@ impl<'a> Reader<'a> {
                 u64::from(u32::from_le_bytes([a, b, c, 0]))
             }
             254 => u64::from_le_bytes(self.array()?),
-            255 => return Err(broken(io::Error::new(io::ErrorKind::InvalidData, "the server sent an impossible length"))),
+            255 => {
+                return Err(broken(io::Error::new(io::ErrorKind::InvalidData, "the server sent an impossible length")));
+            }
         }))
     }
 

@@ -87,8 +87,11 @@ pub(super) async fn open(config: &Config, tls: &Tls) -> Result<Connection> {
     socket.read_exact(&mut packet).await.map_err(broken)?;
     let greeting = Greeting::read(&packet)?;
     if !greeting.offers(capability::PROTOCOL_41) || !greeting.offers(capability::PLUGIN_AUTH) {
-        return Err(Error::new(ErrorCode::Unsupported, format!("the server's version {} is too old", greeting.version))
-            .with_hint("Tombolo reads MySQL from 5.7 and MariaDB from 10.2 on."));
+        return Err(Error::new(
+            ErrorCode::Unsupported,
+            format!("the server's version {} is too old", greeting.version),
+        )
+        .with_hint("Tombolo reads MySQL from 5.7 and MariaDB from 10.2 on."));
     }
     let connector = tls.wanted(config, greeting.offers(capability::SSL))?;
     let mut capabilities = capability::LONG_PASSWORD
@@ -208,11 +211,10 @@ fn prove(config: &Config, plugin: &str, nonce: &[u8], is_private: bool) -> Resul
             clear.push(0);
             Ok(clear)
         }
-        other => Err(Error::new(
-            ErrorCode::AuthenticationFailed,
-            format!("the server wants to be signed in to by {other}"),
-        )
-        .with_hint("Tombolo signs in by mysql_native_password and caching_sha2_password.")),
+        other => {
+            Err(Error::new(ErrorCode::AuthenticationFailed, format!("the server wants to be signed in to by {other}"))
+                .with_hint("Tombolo signs in by mysql_native_password and caching_sha2_password."))
+        }
     }
 }
 

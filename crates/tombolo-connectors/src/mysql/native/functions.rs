@@ -69,8 +69,7 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
 
 /// Prints texts one after another; null where one of them is.
 pub(super) fn concatenated(values: &[&Value]) -> Shipped {
-    let mut collations =
-        values.iter().filter(|value| value.literal.is_none()).map(|value| known_collation(value));
+    let mut collations = values.iter().filter(|value| value.literal.is_none()).map(|value| known_collation(value));
     let collation = collations.next();
     if collations.any(|other| Some(&other) != collation.as_ref()) {
         return Err("MySQL does not put texts of different collations together".to_owned());

@@ -10,7 +10,10 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use tombolo_connector::{Error, ErrorCode, Result};
 
 pub(super) use super::value::Wire;
-use super::value::{Refusal, ZERO_DATE, boolean, coarser, date, decimal128, decimal256, float32, float64, integer, moment, narrowed, text, time};
+use super::value::{
+    Refusal, ZERO_DATE, boolean, coarser, date, decimal128, decimal256, float32, float64, integer, moment, narrowed,
+    text, time,
+};
 
 /// Puts the values of one output column into an Arrow array.
 #[derive(Debug)]

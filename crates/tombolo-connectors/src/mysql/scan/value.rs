@@ -248,7 +248,9 @@ pub(super) fn decimal128(value: Wire<'_>, precision: u8, scale: i8) -> std::resu
     let places = usize::from(scale.unsigned_abs());
     let whole = |number: i128| {
         let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
-        power.and_then(|power| number.checked_mul(power)).ok_or_else(|| "a number with more digits than its type".to_owned())
+        power
+            .and_then(|power| number.checked_mul(power))
+            .ok_or_else(|| "a number with more digits than its type".to_owned())
     };
     let number = match value {
         Wire::Bytes(bytes) => unscaled(bytes, places)?,

@@ -19,12 +19,14 @@ pub(super) struct Server {
 
 impl Driver {
     pub(super) async fn connect(server: &Server) -> Result<Self, String> {
-        let socket = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(|error| error.to_string())?;
+        let socket =
+            TcpStream::connect((server.host.as_str(), server.port)).await.map_err(|error| error.to_string())?;
         let mut driver = Self(socket);
         let greeting = driver.read().await?.1;
         // Version, connection and the nonce in two parts; see the connector for the whole of it.
         let after_version = 1 + greeting[1..].iter().position(|byte| *byte == 0).unwrap() + 1;
-        let nonce = [&greeting[after_version + 4..after_version + 12], &greeting[after_version + 31..after_version + 43]];
+        let nonce =
+            [&greeting[after_version + 4..after_version + 12], &greeting[after_version + 31..after_version + 43]];
         let once = Sha1::digest(&server.password);
         let mixed = Sha1::new().chain_update(nonce.concat()).chain_update(Sha1::digest(once)).finalize();
         let proof: Vec<u8> = once.iter().zip(mixed.iter()).map(|(a, b)| a ^ b).collect();
