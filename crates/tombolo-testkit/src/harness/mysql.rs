@@ -220,6 +220,19 @@ fn moments(values: &ArrayRef) -> Carriage {
 }
 
 impl MysqlHarness {
+    /// Runs statements as one who may do all.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn run(&self, statements: &[String]) -> Result<(), String> {
+        let mut driver = Driver::connect(&server(&self.options()?)).await?;
+        driver.query("SET sql_log_off = 1").await?;
+        for statement in statements {
+            driver.query(statement).await?;
+        }
+        Ok(())
+    }
+
     fn floats(&self, values: &ArrayRef) -> Carriage {
         let kept = |number: f64| number.is_finite().then_some(number);
         let kept = |number: f64| kept(number).map(|n| if n == 0.0 && !self.has_negative_zero { 0.0 } else { n });

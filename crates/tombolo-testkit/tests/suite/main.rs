@@ -16,6 +16,7 @@ mod islands;
 mod leaks;
 mod liars;
 mod memory;
+mod mysql;
 mod network;
 mod outage;
 mod peak;

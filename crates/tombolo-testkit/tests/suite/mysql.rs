@@ -1,0 +1,222 @@
+//! What only MySQL and MariaDB have: types of their own, and ways to be reached.
+
+use std::time::{Duration, Instant};
+
+use tombolo_connector::{ErrorCode, Options};
+use tombolo_engine::{Engine, QueryOptions};
+use tombolo_testkit::harness::{Harness, MysqlHarness, RemoteLog, Site};
+use tombolo_testkit::{Lab, ask, ask_with};
+
+/// Those of both servers that are there.
+fn servers() -> Vec<MysqlHarness> {
+    let servers = [MysqlHarness::MARIADB, MysqlHarness::MYSQL57];
+    servers
+        .into_iter()
+        .filter(|server| server.missing().map(|missing| println!("skipped: {missing}")).is_none())
+        .collect()
+}
+
+/// A database in which these statements were run, in each of which `{db}` stands for its name.
+async fn database(server: MysqlHarness, statements: &[&str]) -> Box<dyn Site> {
+    let site = server.open("own", &[]).await.unwrap();
+    // Values are taken that no strict server would take.
+    let settings = ["SET sql_mode = '', time_zone = '+00:00'".to_owned()];
+    let statements = statements.iter().map(|statement| statement.replace("{db}", site.schema()));
+    server.run(&settings.into_iter().chain(statements).collect::<Vec<_>>()).await.unwrap();
+    site
+}
+
+fn engine(options: Options) -> Engine {
+    let mut lab = Lab::new();
+    lab.source("s", "mysql", options);
+    lab.engine_over(tombolo_connectors::registry(), lab.settings())
+}
+
+/// The rows as text, a line each.
+async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
+    let answer = ask(engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}: {:?}", error.detail()));
+    let table = answer.table();
+    let cells = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        cells.join(" ").trim_end().to_owned()
+    };
+    table.lines().filter(|line| line.starts_with('|')).skip(1).map(cells).collect()
+}
+
+const ODD: &[&str] = &[
+    "CREATE TABLE {db}.odd (id int PRIMARY KEY, flag tinyint(1), u tinyint unsigned, big bigint unsigned, bits bit(5), \
+     every bit(64), y year, kind enum('b', 'a', ''), tags set('x', 'y'), doc json, old varchar(20) CHARACTER SET latin1, \
+     wide decimal(65, 30), pad char(5), at time, d date NULL, dt datetime(3) NULL, ts timestamp(6) NULL, place point) \
+     COMMENT 'odd types'",
+    "INSERT INTO {db}.odd VALUES (1, 1, 255, 18446744073709551615, b'10101', ~0, 2024, 'b', 'x,y', '{\"a\": 1}', 'Gr\u{fc}n', \
+     12345678901234567890123456789012345.000000000000000000000000000001, 'ab', '23:59:59', '2024-02-29', \
+     '2024-02-29 12:00:00.123', '2024-02-29 12:00:00.123456', ST_GeomFromText('POINT(1 2)'))",
+    "INSERT INTO {db}.odd VALUES (2, 0, 0, 0, b'0', 0, 1901, 'a', '', '[]', 'GR\u{dc}N', -0.5, '', '00:00:00', '0001-01-01', \
+     '9999-12-31 23:59:59.999', NULL, NULL)",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_types_of_mysql_come_back() {
+    for server in servers() {
+        let site = database(server, ODD).await;
+        let engine = engine(site.options());
+        let first =
+            "SELECT flag, u, big, bits, every, y, kind, tags, old, wide, pad, at, d, dt, ts FROM s.odd ORDER BY id";
+        assert_eq!(
+            rows(&engine, first).await,
+            [
+                "true 255 18446744073709551615 21 18446744073709551615 2024 b x,y Gr\u{fc}n \
+                 12345678901234567890123456789012345.000000000000000000000000000001 ab 23:59:59 2024-02-29 \
+                 2024-02-29T12:00:00.123 2024-02-29T12:00:00.123456Z",
+                "false 0 0 0 0 1901 a  GR\u{dc}N -0.500000000000000000000000000000  00:00:00 0001-01-01 \
+                 9999-12-31T23:59:59.999"
+            ],
+            "{}",
+            server.title
+        );
+        for (condition, wanted) in [
+            ("flag", "1"),
+            ("NOT flag", "2"),
+            ("u = 255", "1"),
+            ("big > 5", "1"),
+            ("bits - 22 = -1", "1"),
+            ("y - 1902 < 0", "2"),
+            // By their text, not by their place in the list.
+            ("kind < 'b'", "2"),
+            ("tags = 'x,y'", "1"),
+            ("old = 'Gr\u{fc}n'", "1"),
+            ("octet_length(old) = 5 AND old LIKE 'G__n'", "1"),
+            ("pad = 'ab'", "1"),
+            ("at > arrow_cast('12:00:00', 'Time64(Microsecond)')", "1"),
+            ("ts = TIMESTAMP '2024-02-29T12:00:00.123456Z'", "1"),
+            ("dt < TIMESTAMP '2024-02-29T12:00:00.124'", "1"),
+            ("wide > 1", "1"),
+        ] {
+            assert_eq!(
+                rows(&engine, &format!("SELECT id FROM s.odd WHERE {condition}")).await,
+                [wanted],
+                "{condition}"
+            );
+        }
+        // Well-known binary: little-endian, a point, 1 and 2.
+        let place = rows(&engine, "SELECT encode(place, 'hex') FROM s.odd WHERE id = 1").await;
+        assert_eq!(place, ["0101000000000000000000f03f0000000000000040"]);
+    }
+}
+
+const WRONG: &[&str] = &[
+    "CREATE TABLE {db}.wrong_values (id int PRIMARY KEY, flag tinyint(1), zero date NOT NULL, part datetime, length time)",
+    "INSERT INTO {db}.wrong_values VALUES (1, 2, '0000-00-00', '2024-00-00', '25:00:00'), (2, 1, '2024-01-01', NULL, '-1:00:00')",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mysql_keeps_and_arrow_has_not_is_refused_by_name() {
+    for server in servers() {
+        let site = database(server, WRONG).await;
+        let strict = engine(site.options());
+        for (column, hint) in [
+            ("flag", "tinyint1_as_boolean"),
+            ("zero", "zero_dates"),
+            ("part", "zero_dates"),
+            ("length", "columns_as_text"),
+        ] {
+            let error = ask(&strict, &format!("SELECT {column} FROM s.wrong_values")).await.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidValue, "{column}: {error}");
+            assert!(error.message().contains(column), "{error}");
+            assert!(error.hint().unwrap_or_default().contains(hint), "{error}: {:?}", error.hint());
+        }
+        let error = ask(&strict, "SELECT id FROM s.wrong_values WHERE flag").await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidValue, "{error}");
+        let options = site.options().with("tinyint1_as_boolean", false).with("zero_dates", "null");
+        let lenient = engine(options.with("columns_as_text", "wrong_values.length"));
+        let all = rows(&lenient, "SELECT flag, zero, part, length FROM s.wrong_values ORDER BY id").await;
+        assert_eq!(all, ["2   25:00:00", "1 2024-01-01  -01:00:00"], "{}", server.title);
+        let none = rows(&lenient, "SELECT id FROM s.wrong_values WHERE zero IS NULL AND part IS NULL").await;
+        assert_eq!(none, ["1"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_mysql_are_described() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.parents (a int, b int, PRIMARY KEY (a, b)) ENGINE = InnoDB",
+            "CREATE TABLE {db}.children (id bigint unsigned PRIMARY KEY COMMENT 'its number', a int, b int, \
+             name varchar(20) COLLATE utf8mb4_unicode_ci NOT NULL, UNIQUE KEY by_name (name), KEY begins (name(3)), \
+             CONSTRAINT up FOREIGN KEY (a, b) REFERENCES {db}.parents (a, b)) ENGINE = InnoDB COMMENT 'all of them'",
+            "CREATE VIEW {db}.names AS SELECT name FROM {db}.children",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        let (_, children) = engine.describe_table("s.children").await.unwrap();
+        assert_eq!(children.comment.as_deref(), Some("all of them"));
+        assert_eq!(children.primary_key, ["id"]);
+        assert_eq!(children.unique_keys, [["name"]]);
+        assert_eq!(children.columns[0].comment.as_deref(), Some("its number"));
+        assert!(format!("{:?}", children.columns[3].collation).contains("utf8mb4_unicode_ci"));
+        let [up] = children.foreign_keys.as_slice() else { panic!("{:?}", children.foreign_keys) };
+        assert_eq!((up.columns.join(" "), up.references.table.as_str()), ("a b".to_owned(), "parents"));
+        let (_, names) = engine.describe_table("s.names").await.unwrap();
+        assert_eq!((names.kind.to_string(), names.comment.clone()), ("view".to_owned(), None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_more_than_a_packet_comes_whole() {
+    for server in servers() {
+        // Connections take it from the next one on.
+        server.run(&["SET GLOBAL max_allowed_packet = 67108864".to_owned()]).await.unwrap();
+        let statements = [
+            "CREATE TABLE {db}.long_text (id int PRIMARY KEY, t longtext)",
+            // One packet less a byte, exactly one, and more than two.
+            "INSERT INTO {db}.long_text VALUES (1, repeat('a', 16777200)), (2, repeat('b', 16777215)), (3, repeat('c', 40000000))",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        let found = rows(&engine, "SELECT id, length(concat(t, id)) AS n FROM s.long_text ORDER BY id").await;
+        assert_eq!(found, ["1 16777201", "2 16777216", "3 40000001"], "{}", server.title);
+        let whole = ask(&engine, "SELECT t FROM s.long_text").await.unwrap();
+        let bytes: usize = whole.batches.iter().map(|batch| batch.get_array_memory_size()).sum();
+        assert!(bytes > 73_554_415, "{bytes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_ends_the_statement_in_mysql() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.n (id int PRIMARY KEY)",
+            "INSERT INTO {db}.n SELECT help_topic_id FROM mysql.help_topic LIMIT 400",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        let log = RemoteLog::listen("s");
+        let sql = "SELECT count(*) FROM s.n a JOIN s.n b ON a.id < b.id + 5 JOIN s.n c ON a.id + b.id <> c.id JOIN s.n d ON d.id <> c.id + a.id";
+        let options = QueryOptions { timeout: Some(Duration::from_millis(700)), ..QueryOptions::default() };
+        let error = ask_with(&engine, sql, options).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Timeout, "{error}");
+        let begun = Instant::now();
+        while site.running(&log).await > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(1), "it still runs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_is_read_through_tls_that_is_verified() {
+    for (server, authority) in
+        [(MysqlHarness::MARIADB, "TOMBOLO_TEST_MARIADB_CA"), (MysqlHarness::MYSQL57, "TOMBOLO_TEST_MYSQL57_CA")]
+    {
+        let Ok(authority) = std::env::var(authority) else { continue };
+        let site =
+            database(server, &["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"]).await;
+        let verified = engine(site.options().with("tls", "verify").with("tls_ca", authority.as_str()));
+        let answer = ask(&verified, "SELECT id FROM s.one").await;
+        match answer {
+            Ok(answer) => assert_eq!(answer.rows(), 1),
+            // OpenSSL in MySQL 5.7 has no newer version.
+            Err(error) => panic!("{}: {error}: {:?}", server.title, error.detail()),
+        }
+    }
+}
