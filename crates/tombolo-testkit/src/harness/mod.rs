@@ -278,6 +278,8 @@ pub(crate) fn shown_in_sql(log: &[RemoteEvent], evidence: &Evidence<'_>) -> Resu
             "total(",
             "bool_and(",
             "bool_or(",
+            "stddev",
+            "var_",
             "DISTINCT ",
         ]),
         Evidence::Operator("sort") => said(&["ORDER BY "]),
