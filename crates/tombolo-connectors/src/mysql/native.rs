@@ -187,6 +187,16 @@ impl Dialect for MysqlDialect {
         Ok(())
     }
 
+    fn restored(&self, sql: String, data_type: &DataType) -> String {
+        // MySQL 5.7 makes text of dates and times in `nullif`, and in `min` and `max` of what is no column.
+        match data_type {
+            DataType::Date32 => format!("CAST({sql} AS DATE)"),
+            DataType::Timestamp(..) => format!("CAST({sql} AS DATETIME(6))"),
+            DataType::Time64(_) => format!("CAST({sql} AS TIME(6))"),
+            _ => sql,
+        }
+    }
+
     fn index_condition(&self, value: &Value, others: &[&Value]) -> Option<String> {
         let facts = &value.facts;
         // Equal bytes are equal by any collation; labels of ENUM are compared in more ways than one.
@@ -373,7 +383,8 @@ impl Dialect for MysqlDialect {
         let value = call.arguments.first().ok_or("an aggregate without an argument")?;
         let text = call.standard(argument);
         // The result goes on being what its argument was.
-        Ok(if is_text(&value.facts.data_type) { format!("CONVERT({text} USING utf8mb4)") } else { text })
+        let data_type = &value.facts.data_type;
+        Ok(if is_text(data_type) { format!("CONVERT({text} USING utf8mb4)") } else { self.restored(text, data_type) })
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

@@ -75,6 +75,11 @@ pub trait Dialect: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Prints what a function gave whose result may no longer have the type of its argument.
+    fn restored(&self, sql: String, _data_type: &DataType) -> String {
+        sql
+    }
+
     /// Prints a condition that is true wherever `value` equals one of `others`, is null where it is null, and can be served
     /// by an index where the equality itself cannot.
     fn index_condition(&self, _value: &Value, _others: &[&Value]) -> Option<String> {

@@ -356,7 +356,8 @@ impl Printer<'_> {
                 let is_changed = left != value.sql && left != value.operand();
                 let facts = value.facts;
                 let facts = if is_changed { Facts { collation: None, converts: false, ..facts } } else { facts };
-                Ok(Value::atom(format!("nullif({left}, {right})"), facts))
+                let text = self.dialect.restored(format!("nullif({left}, {right})"), &facts.data_type);
+                Ok(Value::atom(text, facts))
             }
             (name, arguments) => {
                 for argument in arguments.iter() {
