@@ -15,7 +15,7 @@ use crate::harness::Harness;
 pub struct Report {
     /// The kind of source.
     pub harness: Arc<dyn Harness>,
-    /// What it calls itself, and its version.
+    /// What it calls itself, and its release.
     pub proved_on: String,
     /// What it declares.
     pub capabilities: Capabilities,
@@ -38,7 +38,7 @@ impl Report {
         }
         Ok(Self {
             harness: Arc::clone(&bench.harness),
-            proved_on: format!("{} {}", info.product, info.version),
+            proved_on: format!("{} {}", info.product, release(&info.version)),
             capabilities: bench.capabilities.clone(),
             outcomes,
             types,
@@ -143,6 +143,12 @@ impl Report {
         }
         text.push('\n');
     }
+}
+
+/// A version without its last number, which comes with corrections: the page does not change with each of them.
+fn release(version: &str) -> &str {
+    let numbers = version.split(|c: char| c != '.' && !c.is_ascii_digit()).next().unwrap_or(version);
+    numbers.rsplit_once('.').map_or(version, |(release, _)| release)
 }
 
 /// Names of trials, those of one kind beside each other: `pushdown/join (left, right)`.

@@ -161,6 +161,27 @@ async fn tables_of_mysql_are_described() {
     }
 }
 
+const ALIKE: &[&str] = &[
+    "CREATE TABLE {db}.one (id int PRIMARY KEY, k int, word varchar(9)) \
+     CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    "INSERT INTO {db}.one VALUES (1, 1, 'a'), (2, 2, 'A'), (3, 3, 'a '), (4, 4, 'a'), (5, 5, 'A')",
+    "CREATE TABLE {db}.two (word varchar(9)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    "INSERT INTO {db}.two VALUES ('a'), ('b'), ('c')",
+];
+
+/// MariaDB keeps the answers of sub-queries by what its collation holds to be equal, unless that is switched off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sub_query_is_not_answered_for_a_text_that_is_only_alike() {
+    for server in servers() {
+        let site = database(server, ALIKE).await;
+        let engine = engine(site.options());
+        let sql = "SELECT id FROM s.one WHERE id IN (SELECT x.k FROM s.one x JOIN s.two USING (word)) ORDER BY id";
+        assert_eq!(rows(&engine, sql).await, ["1", "4"], "{}", server.title);
+        let (plan, _) = engine.explain(sql, false, QueryOptions::default()).await.unwrap();
+        assert!(format!("{plan:?}").contains("EXISTS (SELECT"), "not asked of the server: {plan:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_of_more_than_a_packet_comes_whole() {
     for server in servers() {
