@@ -12,6 +12,7 @@ mod one_row;
 mod optional;
 mod rule;
 mod skip_order;
+mod union_names;
 mod union_order;
 mod unordered;
 mod yielding_joins;
@@ -41,6 +42,7 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             _ => rules.push(rule),
         }
     }
+    rules.push(each_node(union_names::RULE));
     rules
 }
 
