@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The source is called `s`. For each run a line of JSON: milliseconds from the question to the last row, rows, and bytes in
-//! Arrow. `cargo xtask bench scan` reads them.
+//! Arrow; at the end `peak` and the KiB of memory that the process took. `cargo xtask bench scan` reads them.
 
 use std::env;
 use std::process::ExitCode;
@@ -46,6 +46,11 @@ async fn scan(url: &str, sql: &str, runs: &str) -> Result<()> {
             bytes += batch.get_array_memory_size();
         }
         println!("{{\"ms\": {:.1}, \"rows\": {rows}, \"bytes\": {bytes}}}", begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    // The most memory that this process ever held, where Linux tells it.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+        println!("peak {}", peak.trim().trim_end_matches(" kB"));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ mod postgres_cluster;
 mod process;
 mod s3;
 mod tls;
-mod tools;
+pub(crate) mod tools;
 pub(crate) mod unavailable;
 
 use std::path::{Path, PathBuf};

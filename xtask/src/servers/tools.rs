@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 /// Returns the folder of a tool. Each version has its own, so that a checkout of another age does not take it away.
-pub(super) fn folder(name: &str, version: &str) -> Result<PathBuf> {
+pub(crate) fn folder(name: &str, version: &str) -> Result<PathBuf> {
     let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
     let cache = cache.context("there is no folder to install into; set XDG_CACHE_HOME or HOME")?;

@@ -2,6 +2,7 @@
 
 mod machine;
 mod measure;
+mod scan;
 mod startup;
 
 use std::fs;
@@ -22,7 +23,8 @@ use crate::{names, workspace};
 pub(crate) struct Args {
     /// What to measure [default: everything]
     ///
-    /// startup: from the start of the command line to the first row, with the catalog warm
+    /// startup: from the start of the command line to the first row, with the catalog warm.
+    /// scan: a whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes and other readers
     name: Option<String>,
     /// How often
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
@@ -38,7 +40,7 @@ struct Bench {
     run: fn(u32) -> Result<String>,
 }
 
-static BENCHES: &[Bench] = &[Bench { name: "startup", run: startup::run }];
+static BENCHES: &[Bench] = &[Bench { name: "startup", run: startup::run }, Bench { name: "scan", run: scan::run }];
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Some(name) = &args.name
