@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub cancel: bool,
     /// Knows row counts without reading the rows.
     pub statistics: bool,
+    /// Reads what a query in its own language gives.
+    pub native_queries: bool,
     /// How many sub-queries it takes at once; `None` is without limit.
     pub max_concurrency: Option<usize>,
 }

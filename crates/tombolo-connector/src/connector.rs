@@ -66,10 +66,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// The tables and views of one schema, in the source's order.
     async fn list_tables(&self, schema: &str) -> Result<Vec<TableRef>>;
 
-    /// Columns, keys, indexes and statistics of one table. The names are the source's own, exactly.
+    /// Columns, keys, indexes and statistics of one table. The names are the source's own, exactly. Where the capabilities have
+    /// native queries, the table may be one: its text is then read by the source alone, and nothing that it could say may change
+    /// anything there.
     ///
     /// # Errors
-    /// [`ErrorCode::TableNotFound`] where there is no such table.
+    /// [`ErrorCode::TableNotFound`] where there is no such table; what the source says of a native query.
     async fn describe_table(&self, table: &TableRef) -> Result<TableDescription>;
 
     /// Whether an earlier description still holds, cheaply. The default does not know, and says no.

@@ -5,12 +5,12 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A table by the names that its source uses.
+/// A table by the names that its source uses, or a query in the source's own language that is read like one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TableRef {
-    /// The schema, or `database.schema` where a source has both.
+    /// The schema, or `database.schema` where a source has both; empty for a query.
     pub schema: String,
-    /// The table's own name.
+    /// The table's own name, or the query's text.
     pub table: String,
 }
 
@@ -19,10 +19,23 @@ impl TableRef {
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
         Self { schema: schema.into(), table: table.into() }
     }
+
+    /// What a query in the source's own language gives. Only sources whose capabilities say so are asked to describe one.
+    pub fn query(text: impl Into<String>) -> Self {
+        Self { schema: String::new(), table: text.into() }
+    }
+
+    /// Whether it is a query in the source's own language.
+    pub fn is_query(&self) -> bool {
+        self.schema.is_empty()
+    }
 }
 
 impl fmt::Display for TableRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_query() {
+            return f.write_str("query(…)");
+        }
         write!(f, "{}.{}", self.schema, self.table)
     }
 }
@@ -94,6 +107,8 @@ pub enum TableKind {
     View,
     /// A file, or a folder or glob of files.
     Files,
+    /// A query in the source's own language.
+    Query,
 }
 
 impl fmt::Display for TableKind {
@@ -102,6 +117,7 @@ impl fmt::Display for TableKind {
             Self::Table => "table",
             Self::View => "view",
             Self::Files => "files",
+            Self::Query => "query",
         })
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         snapshot: SnapshotKind::PerSubQuery,
         cancel: true,
         statistics: true,
+        native_queries: true,
         max_concurrency: Some(config.max_connections),
     }
 }

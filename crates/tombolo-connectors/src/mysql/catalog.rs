@@ -112,6 +112,11 @@ fn mark(table: &TableRef) -> Result<String> {
 
 /// Whether tables are still as they were described.
 pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
+    // A query was described for this very statement.
+    let tables: Vec<_> = tables.iter().filter(|table| !table.table.is_query()).collect();
+    if tables.is_empty() {
+        return Ok(true);
+    }
     let queries = tables.iter().map(|table| mark(&table.table)).collect::<Result<Vec<_>>>()?;
     let rows = client.query(&queries.join("; ")).await?;
     let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark));
@@ -178,6 +183,46 @@ pub(super) async fn describe_table(
     add_foreign_keys(&mut description, of("foreign"));
     let profile = serde_json::to_string(&profile)
         .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
+    description.fingerprint = Some(profile);
+    Ok(description)
+}
+
+/// Describes what a query gives.
+pub(super) async fn describe_query(
+    client: &Arc<Client>,
+    query: &TableRef,
+    config: &Config,
+) -> Result<TableDescription> {
+    let definitions = client.describe(&query.table).await.map_err(|error| match error.code() {
+        ErrorCode::SourceFailed | ErrorCode::SchemaChanged => {
+            let detail = error.detail().unwrap_or_default().to_owned();
+            Error::new(ErrorCode::SyntaxError, format!("MySQL does not take the query: {}", error.message()))
+                .with_detail(detail)
+                .with_source_name(client.name())
+        }
+        _ => error,
+    })?;
+    if definitions.is_empty() {
+        return Err(Error::new(ErrorCode::SyntaxError, "the query gives no rows")
+            .with_hint("Give a SELECT or a WITH query.")
+            .with_source_name(client.name()));
+    }
+    let mut profile = TableProfile::default();
+    let mut columns = Vec::new();
+    for definition in &definitions {
+        let remote = RemoteType::of(definition);
+        let (data_type, form) = carried(&remote, config);
+        let is_string = is_text(&data_type) || data_type == arrow::datatypes::DataType::Binary;
+        profile.columns.push(ColumnProfile {
+            form: form.0.to_owned(),
+            max_bytes: (is_string && form != AS_TEXT).then_some(u64::from(definition.length)),
+            ..ColumnProfile::default()
+        });
+        columns.push(ColumnDescription::new(Arc::new(Field::new(&definition.name, data_type, true)), remote.full));
+    }
+    let mut description = TableDescription::new(query.clone(), TableKind::Query, columns);
+    let profile = serde_json::to_string(&profile)
+        .map_err(|error| Error::internal("a query's profile could not be written").with_cause(error))?;
     description.fingerprint = Some(profile);
     Ok(description)
 }

@@ -106,6 +106,16 @@ impl Client {
         rows.map_err(|error| error.with_source_name(&self.name))
     }
 
+    /// What a statement gives, without running it.
+    ///
+    /// # Errors
+    /// What the server says of the text.
+    pub(super) async fn describe(self: &Arc<Self>, statement: &str) -> Result<Vec<ColumnDefinition>> {
+        let mut lease = self.lease().await?;
+        let columns = lease.connection().describe(statement).await;
+        columns.map_err(|error| error.with_source_name(&self.name))
+    }
+
     /// Asks the server to stop what a connection is at, and closes it.
     fn stop(self: &Arc<Self>, connection: Connection) {
         // Without a runtime nothing can be sent; closing the socket is what is left.

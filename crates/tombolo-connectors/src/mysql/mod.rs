@@ -82,6 +82,9 @@ impl Connector for Mysql {
     }
 
     async fn describe_table(&self, table: &TableRef) -> Result<TableDescription> {
+        if table.is_query() {
+            return catalog::describe_query(&self.client, table, &self.config).await;
+        }
         catalog::describe_table(&self.client, table, &self.config).await
     }
 

@@ -300,7 +300,7 @@ fn decode(row: &[u8], columns: &mut [ColumnReader], definitions: &[ColumnDefinit
     for (at, definition) in definitions.iter().enumerate() {
         let bit = at + 2;
         let is_null = nulls.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1);
-        let value = if is_null { Wire::Null } else { Wire::read(&mut reader, *definition)? };
+        let value = if is_null { Wire::Null } else { Wire::read(&mut reader, definition)? };
         // A select of no columns has one all the same.
         let Some(column) = columns.get_mut(at) else { continue };
         if let Err(reason) = column.append(value) {

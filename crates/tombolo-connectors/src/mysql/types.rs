@@ -1,6 +1,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 
+use super::client::ColumnDefinition;
 use super::config::Config;
 use crate::sql::Form;
 
@@ -40,6 +41,62 @@ pub(super) struct RemoteType {
     pub(super) scale: Option<i8>,
     /// The character set of text.
     pub(super) character_set: Option<String>,
+}
+
+impl RemoteType {
+    /// The type of a column of what a query gives, by the number that the protocol has for it: `enum_field_types` in MySQL's
+    /// sources. Text is told in the connection's character set, whatever its own is.
+    pub(super) fn of(definition: &ColumnDefinition) -> Self {
+        const BYTES: u16 = 63;
+        const ENUM: u16 = 256;
+        const SET: u16 = 2048;
+        let is_bytes = definition.collation == BYTES;
+        let name = match definition.kind {
+            1 => "tinyint",
+            2 => "smallint",
+            9 => "mediumint",
+            3 => "int",
+            8 => "bigint",
+            4 => "float",
+            5 => "double",
+            0 | 246 => "decimal",
+            7 => "timestamp",
+            10 | 14 => "date",
+            11 => "time",
+            12 => "datetime",
+            13 => "year",
+            16 => "bit",
+            245 => "json",
+            255 => "geometry",
+            _ if definition.flags & ENUM != 0 => "enum",
+            _ if definition.flags & SET != 0 => "set",
+            247 => "enum",
+            248 => "set",
+            249..=252 if is_bytes => "blob",
+            249..=252 => "text",
+            15 | 253 | 254 if is_bytes => "varbinary",
+            15 | 253 | 254 => "varchar",
+            _ => "null",
+        };
+        let length = definition.length;
+        let (sign, point) = (u32::from(!definition.is_unsigned), u32::from(definition.decimals > 0));
+        let (precision, scale) = match name {
+            "decimal" => (length.checked_sub(sign + point), i8::try_from(definition.decimals).ok()),
+            "bit" => (Some(length), None),
+            _ => (None, None),
+        };
+        let mut full = match (name, precision, scale) {
+            ("tinyint", ..) if length == 1 && !definition.is_unsigned => "tinyint(1)".to_owned(),
+            (name, Some(precision), Some(scale)) => format!("{name}({precision},{scale})"),
+            (name, Some(precision), None) => format!("{name}({precision})"),
+            (name, ..) => name.to_owned(),
+        };
+        if definition.is_unsigned && !matches!(name, "bit" | "year" | "timestamp") {
+            full.push_str(" unsigned");
+        }
+        let precision = precision.and_then(|precision| u8::try_from(precision).ok());
+        Self { name: name.to_owned(), full, precision, scale, character_set: None }
+    }
 }
 
 /// How a type is carried: its Arrow type, and its form where that is not the type's own.

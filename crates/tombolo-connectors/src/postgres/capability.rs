@@ -22,6 +22,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         snapshot: SnapshotKind::PerSubQuery,
         cancel: true,
         statistics: true,
+        native_queries: true,
         // One connection is left for the questions that planning asks, however many streams wait to be read.
         max_concurrency: Some(config.max_connections.saturating_sub(1).max(1)),
     }

@@ -120,8 +120,13 @@ const MARK: &str = "(SELECT c.oid || ':' || coalesce(md5(string_agg(a.attnum || 
 
 /// Whether tables are still as they were described.
 pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
+    // A query was described for this very statement.
+    let tables: Vec<_> = tables.iter().filter(|table| !table.table.is_query()).collect();
+    if tables.is_empty() {
+        return Ok(true);
+    }
     let mut statements = Vec::with_capacity(tables.len());
-    for table in tables {
+    for table in &tables {
         let (schema, name) = (literal(&table.table.schema)?, literal(&table.table.table)?);
         statements.push(format!(
             "SELECT {MARK} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -247,6 +252,54 @@ pub(super) async fn describe_table(
     }
     let profile = serde_json::to_string(&profile)
         .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
+    description.fingerprint = Some(profile);
+    Ok(description)
+}
+
+/// Describes what a query gives. Its text is compared here: which collation a computed text has, only the server knows.
+pub(super) async fn describe_query(
+    client: &Arc<Client>,
+    query: &TableRef,
+    config: &Config,
+) -> Result<TableDescription> {
+    let columns = client.describe(&query.table).await.map_err(|error| match error.code() {
+        ErrorCode::SourceFailed | ErrorCode::SchemaChanged => {
+            let detail = error.detail().unwrap_or_default().to_owned();
+            Error::new(ErrorCode::SyntaxError, format!("PostgreSQL does not take the query: {}", error.message()))
+                .with_detail(detail)
+                .with_source_name(client.name())
+        }
+        _ => error,
+    })?;
+    if columns.is_empty() {
+        return Err(Error::new(ErrorCode::SyntaxError, "the query gives no rows")
+            .with_hint("Give a SELECT, a VALUES list or a WITH query.")
+            .with_source_name(client.name()));
+    }
+    let numbered: Vec<String> =
+        columns.iter().enumerate().map(|(at, column)| format!("({at}, {}, {})", column.oid, column.modifier)).collect();
+    let rows = client
+        .query(&format!(
+            "SELECT t.typname, CASE WHEN t.typcategory = 'A' AND t.typlen = -1 THEN t.typelem END, \
+             format_type(t.oid, c.modifier) FROM (VALUES {}) c(at, oid, modifier) \
+             JOIN pg_type t ON t.oid = c.oid::oid ORDER BY c.at",
+            numbered.join(", ")
+        ))
+        .await?;
+    let mut profile = TableProfile::default();
+    let mut described = Vec::new();
+    for (column, row) in columns.iter().zip(&rows) {
+        let element = number(row, 1).and_then(|oid| u32::try_from(oid).ok());
+        let remote = RemoteType { oid: column.oid, modifier: column.modifier, name: text(row, 0), element };
+        let (data_type, form) = carried(&remote, config.numeric_scale);
+        let doubt =
+            crate::sql::is_text(&data_type).then(|| "the collation of a native query's text is not known".to_owned());
+        profile.columns.push(ColumnProfile { form: form.0.to_owned(), collation: None, doubt });
+        described.push(ColumnDescription::new(Arc::new(Field::new(&column.name, data_type, true)), text(row, 2)));
+    }
+    let mut description = TableDescription::new(query.clone(), TableKind::Query, described);
+    let profile = serde_json::to_string(&profile)
+        .map_err(|error| Error::internal("a query's profile could not be written").with_cause(error))?;
     description.fingerprint = Some(profile);
     Ok(description)
 }

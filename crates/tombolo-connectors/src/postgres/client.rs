@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tombolo_connector::{Error, ErrorCode, Result};
 
-pub(super) use self::connection::{Connection, Frame, Row};
+pub(super) use self::connection::{Connection, Frame, OutputColumn, Row};
 pub(super) use self::failure::failure;
 use self::socket::Tls;
 use super::config::Config;
@@ -124,6 +124,20 @@ impl Client {
         let begin = "BEGIN READ ONLY; SET LOCAL standard_conforming_strings = on";
         let rows = lease.connection().query(&[begin, &format!("{sql}; COMMIT")]).await;
         rows.map_err(|error| error.with_source_name(&self.name))
+    }
+
+    /// What a statement gives, without running it.
+    ///
+    /// # Errors
+    /// What the server says of the text.
+    pub(super) async fn describe(self: &Arc<Self>, statement: &str) -> Result<Vec<OutputColumn>> {
+        let mut lease = self.lease().await?;
+        let connection = lease.connection();
+        // Quotes must mean here what they mean when it is run.
+        connection.query(&["BEGIN READ ONLY; SET LOCAL standard_conforming_strings = on"]).await?;
+        let columns = connection.describe(statement).await;
+        connection.query(&["ROLLBACK"]).await?;
+        columns.map_err(|error| error.with_source_name(&self.name))
     }
 
     /// Asks the server to stop what a connection is at, and closes it.

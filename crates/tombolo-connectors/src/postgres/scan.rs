@@ -78,7 +78,8 @@ impl PostgresReader {
         parts: Vec<Pages>,
         context: &QueryContext,
     ) -> Self {
-        let tables: Vec<String> = scan.tables().into_iter().map(|table| dialect.table(table.table())).collect();
+        let tables = scan.tables().into_iter().map(|table| table.table()).filter(|table| !table.is_query());
+        let tables: Vec<String> = tables.map(|table| dialect.table(table)).collect();
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&client), parts.len(), tables.join(", ")));
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
@@ -87,6 +88,12 @@ impl PostgresReader {
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
         Self { client, dialect, scan, schema, batch_size, deadline, tag, parts, snapshot }
+    }
+}
+
+impl PostgresReader {
+    fn has_query(&self) -> bool {
+        self.scan.tables().iter().any(|table| table.table().is_query())
     }
 }
 
@@ -124,6 +131,9 @@ impl ScanReader for PostgresReader {
         let rows = Rows {
             client: Arc::clone(&self.client),
             statement: copy(&printed.text),
+            // A read-only transaction lets some functions write all the same (large objects, before version 16), and only a text
+            // of the user's own can name one. Otherwise COMMIT, since servers are watched for transactions that are rolled back.
+            end_statement: if self.has_query() { "ROLLBACK" } else { "COMMIT" },
             part,
             deadline: self.deadline,
             lease: None,
@@ -152,6 +162,8 @@ struct Rows {
     client: Arc<Client>,
     /// What reads all.
     statement: String,
+    /// What ends the transaction.
+    end_statement: &'static str,
     /// What this stream reads, where there are several.
     part: Option<Part>,
     deadline: Option<Instant>,
@@ -247,7 +259,7 @@ impl Rows {
                 Reading::Alone => return Ok(false),
             },
         };
-        lease.connection().send(&[&begin, statement, "COMMIT"]).await?;
+        lease.connection().send(&[&begin, statement, self.end_statement]).await?;
         self.lease = Some(lease);
         Ok(true)
     }

@@ -115,11 +115,16 @@ impl<'d> Compiler<'d> {
 
     fn table(&mut self, table: &ScanTable, alias: Option<&str>) -> Block {
         let qualifier = table.schema.iter().find_map(|(qualifier, _)| qualifier.map(TableReference::table));
-        let name = &table.table().table;
+        let name = if table.table().is_query() { "query" } else { &table.table().table };
         // The optimizer's own names, such as `__correlated_sq_1`, tell a reader nothing.
-        let wanted = alias.or(qualifier).filter(|alias| !alias.starts_with("__")).unwrap_or(name);
+        let given = |alias: &&str| !alias.starts_with("__") && *alias != table.table().table;
+        let wanted = alias.or(qualifier).filter(given).unwrap_or(name);
         let alias = self.alias(wanted);
-        let text = self.dialect.relation(table.table(), &alias);
+        let text = match table.table() {
+            // It may end in a comment.
+            query if query.is_query() => format!("({}\n) AS {}", query.table, self.dialect.identifier(&alias)),
+            table => self.dialect.relation(table, &alias),
+        };
         let items = table
             .columns
             .iter()

@@ -20,6 +20,7 @@ pub(super) fn capabilities() -> Capabilities {
         snapshot: SnapshotKind::PerSubQuery,
         cancel: true,
         statistics: true,
+        native_queries: false,
         max_concurrency: Some(16),
     }
 }

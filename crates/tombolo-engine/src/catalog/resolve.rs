@@ -110,6 +110,9 @@ impl Catalog {
             }
         };
         let source = Arc::clone(self.source(source)?);
+        if schema.as_ref().is_some_and(|schema| schema.quoted && schema.text.is_empty()) {
+            return Ok(ResolvedTable { source, table: TableRef::query(&table.text) });
+        }
         for fresh in [false, true] {
             // What is remembered serves first; the source is asked again before anything is said not to exist.
             if let Some(found) = self.find(&source, schema.as_ref(), table, fresh).await? {

@@ -154,6 +154,9 @@ impl Source {
     /// The description of a table by its exact names, no older than the catalog's time to live unless the source says
     /// that it still holds.
     pub async fn description(&self, table: &TableRef) -> Result<Arc<TableDescription>> {
+        if table.is_query() {
+            return self.query_description(table).await;
+        }
         let key = key_of(table);
         if let Some(known) = self.read_cache(|cached| cached.descriptions.get(&key).cloned()).await {
             let current = known.is_fresh(self.ttl) || self.connector().await?.is_current(&known.value).await;
@@ -167,6 +170,26 @@ impl Source {
         let description = Arc::new(self.connector().await?.describe_table(table).await?);
         self.remember(key, Arc::clone(&description)).await;
         Ok(description)
+    }
+
+    /// What a query in the source's own language gives, asked anew each time.
+    async fn query_description(&self, query: &TableRef) -> Result<Arc<TableDescription>> {
+        let connector = self.connector().await?;
+        if !connector.capabilities().native_queries {
+            let message = format!("source `{}` ({}) has no query language of its own", self.name, self.kind());
+            return Err(Error::new(ErrorCode::Unsupported, message)
+                .with_hint(format!("Read its tables by name; `tombolo describe {}` lists them.", self.name)));
+        }
+        let description = connector.describe_table(query).await?;
+        let mut names = std::collections::HashSet::new();
+        for column in &description.columns {
+            if !names.insert(column.field.name()) {
+                let message = format!("the query in source `{}` has two columns `{}`", self.name, column.field.name());
+                return Err(Error::new(ErrorCode::AmbiguousName, message)
+                    .with_hint("Give each column of it a name of its own, with AS."));
+            }
+        }
+        Ok(Arc::new(description))
     }
 
     /// Forgets one table's description, since the source said that it no longer holds.

@@ -41,7 +41,7 @@ impl TableSource for SourceTable {
     fn table_type(&self) -> TableType {
         match self.description.kind {
             TableKind::View => TableType::View,
-            TableKind::Table | TableKind::Files => TableType::Base,
+            TableKind::Table | TableKind::Files | TableKind::Query => TableType::Base,
         }
     }
 }

@@ -112,7 +112,9 @@ fn tables_of(plan: &LogicalPlan) -> Vec<String> {
             && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
         {
             for table in scan.scan.tables() {
-                let name = format!("{}.{}", scan.source.name(), table.table().table);
+                let table = table.table();
+                let name = if table.is_query() { table.to_string() } else { table.table.clone() };
+                let name = format!("{}.{name}", scan.source.name());
                 if !tables.contains(&name) {
                     tables.push(name);
                 }

@@ -6,6 +6,7 @@ mod checked;
 mod context;
 pub mod guards;
 mod names;
+mod native;
 mod not_in;
 mod relations;
 mod scope;
@@ -44,6 +45,7 @@ pub(crate) async fn logical_plan(
     path: &[SearchPlace],
     session: &SessionState,
 ) -> Result<LogicalPlan> {
+    native::name_queries(&mut statement)?;
     relations::shorten_long_names(&mut statement);
     let tables = described(&statement, catalog, path).await?;
     match planned(statement.clone(), tables.clone(), session) {

@@ -187,6 +187,7 @@ fn declared(capabilities: &Capabilities) -> String {
         snapshot,
         cancel,
         statistics,
+        native_queries,
         max_concurrency,
     } = capabilities;
     let mut list: Vec<String> = [
@@ -201,6 +202,7 @@ fn declared(capabilities: &Capabilities) -> String {
         (union, "unions"),
         (cancel, "cancelling"),
         (statistics, "row counts"),
+        (native_queries, "queries in its own language"),
     ]
     .into_iter()
     .filter(|(has, _)| **has)

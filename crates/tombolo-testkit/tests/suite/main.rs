@@ -17,6 +17,7 @@ mod leaks;
 mod liars;
 mod memory;
 mod mysql;
+mod native;
 mod network;
 mod outage;
 mod peak;

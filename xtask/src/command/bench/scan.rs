@@ -189,7 +189,12 @@ impl Contender {
             }
             How::Peer(peer) => {
                 let mut command = Command::new(python);
-                command.arg(workspace::root()?.join("benches/scan.py")).args([*peer, server.url.as_str(), TABLE, &runs]);
+                command.arg(workspace::root()?.join("benches/scan.py")).args([
+                    *peer,
+                    server.url.as_str(),
+                    TABLE,
+                    &runs,
+                ]);
                 command
             }
         })

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tombolo_connector::Result;
+use tombolo_connector::{Error, ErrorCode, Result};
 
 use super::failure::{broken, failure, unexpected};
 use super::packet::{ColumnDefinition, Reader, Status, is_eof, is_error};
@@ -193,6 +193,27 @@ impl Connection {
                 return Ok(rows);
             }
         }
+    }
+
+    /// What a statement gives, without running it. Text of more than one statement is an error of the server's.
+    pub(super) async fn describe(&mut self, statement: &str) -> Result<Vec<ColumnDefinition>> {
+        self.send(&[Command::Prepare(statement)]).await?;
+        let packet = self.packet().await?;
+        if is_error(&packet) {
+            self.ended(None);
+            return Err(failure(&packet));
+        }
+        let mut reader = Reader(&packet);
+        reader.u8()?;
+        let (id, columns, parameters) = (reader.u32()?, reader.u16()?, reader.u16()?);
+        self.definitions(u64::from(parameters)).await?;
+        let columns = self.definitions(u64::from(columns)).await?;
+        self.pending = self.pending.saturating_sub(1);
+        self.send(&[Command::Close(id)]).await?;
+        if parameters > 0 {
+            return Err(Error::new(ErrorCode::SyntaxError, "the text has parameters (?)"));
+        }
+        Ok(columns)
     }
 
     async fn text_rows(&mut self, head: &[u8], rows: &mut Vec<Row>) -> Result<Status> {

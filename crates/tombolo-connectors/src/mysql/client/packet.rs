@@ -73,8 +73,16 @@ impl<'a> Reader<'a> {
 }
 
 /// A column of a result, as far as it is looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::mysql) struct ColumnDefinition {
+    pub(in crate::mysql) name: String,
+    /// The number of its character set and collation; 63 is that of bytes.
+    pub(in crate::mysql) collation: u16,
+    /// The most bytes of a value as text.
+    pub(in crate::mysql) length: u32,
+    pub(in crate::mysql) flags: u16,
+    /// Digits after the point.
+    pub(in crate::mysql) decimals: u8,
     /// The number of the type; `enum_field_types` in MySQL's sources.
     pub(in crate::mysql) kind: u8,
     /// Whether numbers are without a sign.
@@ -88,15 +96,17 @@ impl ColumnDefinition {
     /// Reads `Protocol::ColumnDefinition41`.
     pub(in crate::mysql) fn read(packet: &[u8]) -> Result<Self> {
         let mut reader = Reader(packet);
-        // Catalog, schema, table, the table's own name, name, the column's own name.
-        for _ in 0..6 {
+        // Catalog, schema, table, the table's own name.
+        for _ in 0..4 {
             reader.text()?;
         }
-        // The length of what follows, the collation, the length.
-        reader.bytes(1 + 2 + 4)?;
-        let kind = reader.u8()?;
-        let is_unsigned = reader.u16()? & UNSIGNED != 0;
-        Ok(Self { kind, is_unsigned })
+        let name = String::from_utf8_lossy(reader.text()?).into_owned();
+        // The column's own name, and the length of what follows.
+        reader.text()?;
+        reader.u8()?;
+        let (collation, length, kind) = (reader.u16()?, reader.u32()?, reader.u8()?);
+        let (flags, decimals) = (reader.u16()?, reader.u8()?);
+        Ok(Self { kind, is_unsigned: flags & UNSIGNED != 0, name, collation, length, flags, decimals })
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Moment {
 
 impl<'a> Wire<'a> {
     /// Reads a value that is not null.
-    pub(super) fn read(reader: &mut Reader<'a>, definition: ColumnDefinition) -> Result<Self> {
+    pub(super) fn read(reader: &mut Reader<'a>, definition: &ColumnDefinition) -> Result<Self> {
         let is_unsigned = definition.is_unsigned;
         // `enum_field_types` in MySQL's sources.
         Ok(match definition.kind {

@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
-use postgres_protocol::message::backend::{DataRowBody, Message};
+use postgres_protocol::message::backend::{DataRowBody, Field, Message};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tombolo_connector::{Error, ErrorCode, Result};
@@ -42,6 +42,15 @@ pub(in crate::postgres) struct Connection {
     is_settled: bool,
     /// Whether the connection ended or is out of step.
     is_broken: bool,
+}
+
+/// A column of what a statement gives. Domains are told as what they are of.
+#[derive(Debug)]
+pub(in crate::postgres) struct OutputColumn {
+    pub(in crate::postgres) name: String,
+    /// The number of its type.
+    pub(in crate::postgres) oid: u32,
+    pub(in crate::postgres) modifier: i32,
 }
 
 /// What a server sends while it copies rows out.
@@ -206,6 +215,39 @@ impl Connection {
                 Message::ReadyForQuery(_) if self.pending == 0 => return error.map_or(Ok(rows), Err),
                 Message::ReadyForQuery(_) => {}
                 Message::RowDescription(_) | Message::CommandComplete(_) | Message::EmptyQueryResponse => {}
+                _ => return unexpected("a message"),
+            }
+        }
+    }
+
+    /// What a statement gives, without running it. Text of more than one statement is an error of the server's.
+    pub(in crate::postgres) async fn describe(&mut self, statement: &str) -> Result<Vec<OutputColumn>> {
+        let mut outgoing = BytesMut::new();
+        let written = frontend::parse("", statement, [], &mut outgoing)
+            .and_then(|()| frontend::describe(b'S', "", &mut outgoing))
+            .map(|()| frontend::sync(&mut outgoing));
+        written.map_err(|error| {
+            Error::new(ErrorCode::SyntaxError, "the text cannot be sent to PostgreSQL").with_detail(error.to_string())
+        })?;
+        self.pending += 1;
+        self.write(&outgoing).await?;
+        let (mut columns, mut parameters, mut error) = (Vec::new(), 0, None);
+        loop {
+            match self.message().await? {
+                Message::ParseComplete | Message::NoData => {}
+                Message::ParameterDescription(body) => parameters = body.parameters().count().map_err(broken)?,
+                Message::RowDescription(body) => {
+                    let column = |field: Field<'_>| {
+                        let (name, oid, modifier) = (field.name().to_owned(), field.type_oid(), field.type_modifier());
+                        Ok(OutputColumn { name, oid, modifier })
+                    };
+                    columns = body.fields().map(column).collect().map_err(broken)?;
+                }
+                Message::ErrorResponse(body) => error = error.or(Some(failure(&body))),
+                Message::ReadyForQuery(_) if parameters > 0 => {
+                    return Err(Error::new(ErrorCode::SyntaxError, "the text has parameters, such as $1"));
+                }
+                Message::ReadyForQuery(_) => return error.map_or(Ok(columns), Err),
                 _ => return unexpected("a message"),
             }
         }
