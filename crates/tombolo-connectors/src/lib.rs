@@ -13,6 +13,7 @@ pub mod files;
 pub mod memory;
 pub mod mysql;
 pub mod postgres;
+mod sharded;
 pub mod sql;
 pub mod sqlite;
 mod tls;

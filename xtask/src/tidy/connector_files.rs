@@ -7,8 +7,8 @@ use super::{Report, Tree};
 
 const FOLDER: &str = "crates/tombolo-connectors/src";
 
-/// Shared by the SQL sources; not a connector.
-const SHARED: &str = "sql";
+/// Shared by connectors, and none themselves.
+const SHARED: &[&str] = &["sharded", "sql"];
 
 pub(crate) const REQUIRED: &[&str] =
     &["mod.rs", "config.rs", "capability.rs", "client.rs", "catalog.rs", "types.rs", "native.rs", "scan.rs", "docs.md"];
@@ -21,7 +21,7 @@ const SNAPSHOTS: &str = "snapshots";
 pub(super) fn check(tree: &Tree, report: &mut Report) {
     let inside: Vec<(&str, &str)> = tree.below(FOLDER).filter_map(|path| path.split_once('/')).collect();
     let connectors: BTreeSet<&str> =
-        inside.iter().map(|(connector, _)| *connector).filter(|name| *name != SHARED).collect();
+        inside.iter().map(|(connector, _)| *connector).filter(|name| !SHARED.contains(name)).collect();
     for connector in connectors {
         let folder = format!("{FOLDER}/{connector}");
         let paths: Vec<&str> = inside.iter().filter(|(name, _)| *name == connector).map(|(_, path)| *path).collect();

@@ -100,7 +100,65 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         required: false,
         help: "Columns to carry as text whatever their type, as `table.column` or `schema.table.column` separated by commas.",
     },
+    OptionSpec {
+        name: "shards",
+        kind: OptionKind::Text,
+        default: None,
+        required: false,
+        help: "The servers of a sharded database, as `host:port/database` separated by commas; port and database where they are \
+               not the ones above.",
+    },
+    OptionSpec {
+        name: "shard_tables",
+        kind: OptionKind::Text,
+        default: None,
+        required: false,
+        help: "Tables of which each shard has a part, separated by `;`: `orders by customer_id modulo; events by at range \
+               2024-01-01, 2025-01-01; users by region list eu, uk | us; logs`.",
+    },
+    OptionSpec {
+        name: "replicated_tables",
+        kind: OptionKind::Text,
+        default: None,
+        required: false,
+        help: "Tables that each shard has all of, separated by commas.",
+    },
+    OptionSpec {
+        name: "max_fan_out",
+        kind: OptionKind::Integer,
+        default: None,
+        required: false,
+        help: "The most shards that one sub-query may read; one that would read more is refused.",
+    },
 ];
+
+/// The options of each shard, and how it is called; none where the source is one server.
+pub(super) fn shards(options: &Options) -> Result<Option<Vec<(String, Options)>>> {
+    let Some(list) = options.text("shards") else { return Ok(None) };
+    let mut shards = Vec::new();
+    for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (address, database) = entry.split_once('/').map_or((entry, None), |(address, name)| (address, Some(name)));
+        // An address of IPv6 stands in brackets.
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (address, None),
+        };
+        let mut own = options.clone();
+        own.set("host", host.trim_start_matches('[').trim_end_matches(']'));
+        if let Some(port) = port {
+            let port: i64 = port.parse().map_err(|_| {
+                Error::new(ErrorCode::ConfigInvalid, format!("`shards` has `{entry}` in it"))
+                    .with_hint("Write each server as `host:port/database`, separated by commas.")
+            })?;
+            own.set("port", port);
+        }
+        if let Some(database) = database {
+            own.set("database", database);
+        }
+        shards.push((entry.to_owned(), own));
+    }
+    Ok(Some(shards))
+}
 
 /// Whether connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod types;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use tombolo_connector::{
     Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
     PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, TableDescription, TableRef,
@@ -22,6 +23,7 @@ use self::client::Client;
 use self::config::{Config, OPTIONS, URLS};
 use self::native::PostgresDialect;
 use self::scan::PostgresReader;
+use crate::sharded::{self, Layout, Shard, Sharded};
 use crate::sql;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
@@ -47,11 +49,16 @@ impl ConnectorFactory for PostgresFactory {
     }
 
     async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
-        let config = Config::try_new(options)?;
-        let capabilities = capabilities(&config);
-        let client = Arc::new(Client::try_new(name, config.clone())?);
-        let server = catalog::server(&client).await?;
-        Ok(Arc::new(Postgres { client, config, capabilities, server }))
+        let Some(shards) = config::shards(options)? else { return Ok(Arc::new(Postgres::open(name, options).await?)) };
+        let listed = |option| options.text(option).unwrap_or_default();
+        let layout = Layout::parse(listed("shard_tables"), listed("replicated_tables"), shards.len())?;
+        let max_fan_out =
+            options.integer("max_fan_out").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        let opened = shards.into_iter().map(|(place, options)| async move {
+            let connector = Postgres::open(name, &options).await.map_err(|error| sharded::on_shard(error, &place))?;
+            Ok::<_, Error>(Shard { place, connector: Arc::new(connector) })
+        });
+        Ok(Arc::new(Sharded::try_new(try_join_all(opened).await?, layout, max_fan_out)?))
     }
 }
 
@@ -65,6 +72,14 @@ struct Postgres {
 }
 
 impl Postgres {
+    async fn open(name: &str, options: &Options) -> Result<Self> {
+        let config = Config::try_new(options)?;
+        let capabilities = capabilities(&config);
+        let client = Arc::new(Client::try_new(name, config.clone())?);
+        let server = catalog::server(&client).await?;
+        Ok(Self { client, config, capabilities, server })
+    }
+
     fn dialect(&self) -> PostgresDialect {
         PostgresDialect { default_is_bytes: self.server.default_is_bytes, pages: None }
     }

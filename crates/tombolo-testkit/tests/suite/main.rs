@@ -24,5 +24,6 @@ mod peak;
 mod postgres;
 mod pushdown;
 mod receipts;
+mod shards;
 mod stopping;
 mod tpch;
