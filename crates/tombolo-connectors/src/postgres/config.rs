@@ -82,7 +82,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "stream_bytes",
         kind: OptionKind::Bytes,
-        default: Some("64MB"),
+        default: Some("16MB"),
         required: false,
         help: "How much of a large table is worth a stream of its own. Several streams read one snapshot.",
     },
@@ -231,7 +231,7 @@ impl Config {
             tls_ca: options.text("tls_ca").map(PathBuf::from),
             connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
             max_connections,
-            stream_bytes: options.bytes("stream_bytes").unwrap_or(64 << 20).max(1),
+            stream_bytes: options.bytes("stream_bytes").unwrap_or(16 << 20).max(1),
             numeric_scale,
             columns_as_text,
         })
