@@ -222,4 +222,10 @@ pub struct ColumnStatistics {
     pub null_fraction: Option<f64>,
     /// Mean width in bytes.
     pub width: Option<f64>,
+    /// The values that are there most often, each with its share of the rows, 0 to 1; as text, as the source writes them.
+    #[serde(default)]
+    pub common: Vec<(String, f64)>,
+    /// Values in order, between each two of which there are as many rows, the common values left out; as text.
+    #[serde(default)]
+    pub bounds: Vec<String>,
 }

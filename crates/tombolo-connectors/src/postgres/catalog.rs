@@ -88,6 +88,9 @@ pub(super) async fn list_schemas(client: &Arc<Client>) -> Result<Vec<String>> {
     Ok(rows.iter().map(|row| text(row, 0)).collect())
 }
 
+/// Letters of a common value or a bound that are kept: they serve estimates alone.
+const STATISTIC_LETTERS: usize = 64;
+
 /// The kinds of relation that can be read: tables, partitioned and foreign ones, views and materialised ones.
 const READABLE: &str = "('r', 'p', 'f', 'v', 'm')";
 
@@ -149,11 +152,18 @@ pub(super) async fn describe_table(
         "(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                             WHERE n.nspname = {schema} AND c.relname = {name} AND c.relkind IN {READABLE})"
     );
+    // A partitioned table has no rows of its own. One partition of which nothing is known makes all unknown.
+    let of_partitions = "(SELECT CASE WHEN bool_and(l.reltuples >= 0) THEN sum(l.reltuples)::int8 ELSE -1 END \
+                         FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf)";
+    let size_of_partitions =
+        "(SELECT sum(pg_total_relation_size(t.relid))::int8 FROM pg_partition_tree(c.oid) t WHERE t.isleaf)";
     // One request for all: each row begins with a word that says what it is of.
     let queries = [
         format!(
-            "SELECT 'table', c.relkind, c.reltuples::int8, c.relpages, obj_description(c.oid, 'pg_class'), {MARK}, \
-             pg_total_relation_size(c.oid), current_setting('block_size'), \
+            "SELECT 'table', c.relkind, CASE WHEN c.relkind = 'p' THEN {of_partitions} ELSE c.reltuples::int8 END, c.relpages, \
+             obj_description(c.oid, 'pg_class'), {MARK}, \
+             CASE WHEN c.relkind = 'p' THEN {size_of_partitions} ELSE pg_total_relation_size(c.oid) END, \
+             current_setting('block_size'), \
              CASE WHEN c.relkind IN ('r', 'm') AND current_setting('server_version_num')::int >= 140000 \
              THEN pg_relation_size(c.oid) / current_setting('block_size')::int8 END \
              FROM pg_class c WHERE c.oid = {relation}"
@@ -162,7 +172,10 @@ pub(super) async fn describe_table(
             "SELECT 'column', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, b.oid, b.modifier, b.typname, \
              CASE WHEN b.typcategory = 'A' AND b.typlen = -1 THEN b.typelem END, \
              CASE WHEN co.collname IS NULL THEN NULL WHEN a.attcollation = 100 THEN 'default' ELSE co.collname END, \
-             col_description(a.attrelid, a.attnum), s.n_distinct, s.null_frac, s.avg_width \
+             col_description(a.attrelid, a.attnum), s.n_distinct, s.null_frac, s.avg_width, \
+             (SELECT json_agg(left(v, {STATISTIC_LETTERS})) FROM unnest(s.most_common_vals::text::text[]) v), \
+             to_json(s.most_common_freqs), \
+             (SELECT json_agg(left(v, {STATISTIC_LETTERS})) FROM unnest(s.histogram_bounds::text::text[]) v) \
              FROM pg_attribute a \
              CROSS JOIN LATERAL (WITH RECURSIVE base AS ( \
              SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, t.typlen, t.typelem, a.atttypmod AS modifier \
@@ -172,7 +185,8 @@ pub(super) async fn describe_table(
              FROM base JOIN pg_type d ON d.oid = base.oid JOIN pg_type t ON t.oid = base.typbasetype \
              WHERE base.typtype = 'd') SELECT * FROM base WHERE typtype <> 'd') b \
              LEFT JOIN pg_collation co ON co.oid = a.attcollation \
-             LEFT JOIN pg_stats s ON s.schemaname = {schema} AND s.tablename = {name} AND s.attname = a.attname AND NOT s.inherited \
+             LEFT JOIN pg_stats s ON s.schemaname = {schema} AND s.tablename = {name} AND s.attname = a.attname \
+             AND s.inherited = (SELECT p.relkind = 'p' FROM pg_class p WHERE p.oid = a.attrelid) \
              WHERE a.attrelid = {relation} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
         ),
         format!(
@@ -340,7 +354,14 @@ fn column(
         (true, None) => None,
         (false, _) => (distinct > 0.0).then_some(distinct as u64),
     });
-    let statistic = ColumnStatistics { distinct, null_fraction: decimal(row, 11), width: decimal(row, 12) };
+    let shares: Vec<f64> = list(row, 14)?;
+    let statistic = ColumnStatistics {
+        distinct,
+        null_fraction: decimal(row, 11),
+        width: decimal(row, 12),
+        common: list(row, 13)?.into_iter().zip(shares).collect(),
+        bounds: list(row, 15)?,
+    };
     Ok((description, statistic))
 }
 

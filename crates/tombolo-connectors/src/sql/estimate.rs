@@ -1,6 +1,8 @@
 use arrow::datatypes::Field;
 use tombolo_connector::{RowCount, Scan, ScanStatistics};
 
+use super::selectivity::shares;
+
 /// What is known of a tree's size: exact where it is a table as it stands.
 pub(crate) fn estimate(scan: &Scan) -> ScanStatistics {
     let rows = estimated_rows(scan);
@@ -15,10 +17,10 @@ fn estimated_rows(scan: &Scan) -> RowCount {
         // A count is as old as the description, so it is an estimate by now.
         Scan::Table(table) => guess(table.description.statistics.rows.value()),
         Scan::Project { input, .. } | Scan::Alias { input, .. } => estimated_rows(input),
-        // A fifth for each conjunct is the engine's own default for a filter of which nothing is known.
-        Scan::Filter { input, predicates } => guess(
-            estimated_rows(input).value().map(|rows| predicates.iter().take(4).fold(rows, |rows, _| rows.div_ceil(5))),
-        ),
+        Scan::Filter { input, predicates } => {
+            let share = shares(scan, predicates);
+            guess(estimated_rows(input).value().map(|rows| (rows as f64 * share).ceil() as u64))
+        }
         Scan::Sort { input, fetch, .. } => limited(estimated_rows(input), 0, *fetch),
         Scan::Limit { input, skip, fetch } => limited(estimated_rows(input), *skip, *fetch),
         Scan::Aggregate(aggregate) if aggregate.group.is_empty() => RowCount::Exact(1),

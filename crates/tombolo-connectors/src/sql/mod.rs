@@ -21,6 +21,7 @@ mod expression;
 mod join;
 mod keys;
 mod offer;
+mod selectivity;
 mod value;
 
 pub use compile::{Compiler, Printed, print};

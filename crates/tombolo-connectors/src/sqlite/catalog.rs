@@ -150,6 +150,7 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
                 distinct: is_rowid.then_some(*rows),
                 null_fraction: Some(share(found.nulls)),
                 width: Some(share(found.bytes)),
+                ..ColumnStatistics::default()
             };
             statistics.columns.insert(column.name.clone(), known);
             *statistics.bytes.get_or_insert(0) += found.bytes;

@@ -277,3 +277,42 @@ async fn an_encrypted_connection_takes_a_certificate_that_is_trusted() {
         assert!(error.hint().is_some_and(|hint| hint.contains("tls_ca")), "{:?}", error.hint());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_analyze_has_seen_is_known_of_tables_and_partitioned_ones() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TABLE skewed (id int, a int, b text); \
+                 INSERT INTO skewed SELECT n, CASE WHEN n % 2 = 0 THEN 7 WHEN n % 10 <> 1 THEN n END, 'b' || n % 4 \
+                 FROM generate_series(1, 10000) n; \
+                 CREATE TABLE parted (id int, a int) PARTITION BY RANGE (id); \
+                 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (1000); \
+                 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (1000) TO (9000); \
+                 INSERT INTO parted SELECT n, n FROM generate_series(0, 2999) n; ANALYZE",
+            )
+            .await;
+        let (_lab, engine) = engine(database.options());
+        let (_, skewed) = engine.describe_table("pg.skewed").await.unwrap();
+        let a = &skewed.statistics.columns["a"];
+        assert_eq!(a.common.first().map(|(value, _)| value.as_str()), Some("7"), "{a:?}");
+        assert!((a.common[0].1 - 0.5).abs() < 0.05 && (a.null_fraction.unwrap() - 0.1).abs() < 0.05, "{a:?}");
+        assert!(a.bounds.len() > 10, "{a:?}");
+        assert_eq!(skewed.statistics.columns["b"].common.len(), 4);
+        let (_, parted) = engine.describe_table("pg.parted").await.unwrap();
+        assert_eq!(parted.statistics.rows.value(), Some(3000));
+        assert!(parted.statistics.bytes.unwrap() > 100_000 && !parted.statistics.columns["a"].bounds.is_empty());
+        for (condition, least, most) in [
+            ("a = 7", 4_500, 5_500),
+            ("a = 8", 1, 100),
+            ("a > 5000", 1_500, 2_500),
+            ("a IS NULL", 800, 1_200),
+            ("b IN ('b0', 'b1') AND a IS NOT NULL", 3_500, 5_000),
+        ] {
+            let sql = format!("SELECT id FROM pg.skewed WHERE {condition}");
+            let (plan, _) = engine.explain(&sql, false, QueryOptions::default()).await.unwrap();
+            let rows = plan.root.estimated_rows.unwrap_or(0);
+            assert!((least..=most).contains(&rows), "{condition}: {rows} rows");
+        }
+    }
+}
