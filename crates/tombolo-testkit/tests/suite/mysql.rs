@@ -7,10 +7,9 @@ use tombolo_engine::{Engine, QueryOptions};
 use tombolo_testkit::harness::{Harness, MysqlHarness, RemoteLog, Site};
 use tombolo_testkit::{Lab, ask, ask_with};
 
-/// Those of both servers that are there.
+/// Those of the servers that are there.
 fn servers() -> Vec<MysqlHarness> {
-    let servers = [MysqlHarness::MARIADB, MysqlHarness::MYSQL57];
-    servers
+    MysqlHarness::ALL
         .into_iter()
         .filter(|server| server.missing().map(|missing| println!("skipped: {missing}")).is_none())
         .collect()
@@ -226,10 +225,8 @@ async fn a_time_limit_ends_the_statement_in_mysql() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_is_read_through_tls_that_is_verified() {
-    for (server, authority) in
-        [(MysqlHarness::MARIADB, "TOMBOLO_TEST_MARIADB_CA"), (MysqlHarness::MYSQL57, "TOMBOLO_TEST_MYSQL57_CA")]
-    {
-        let Ok(authority) = std::env::var(authority) else { continue };
+    for server in servers() {
+        let Ok(authority) = std::env::var(server.authority) else { continue };
         let site =
             database(server, &["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"]).await;
         let verified = engine(site.options().with("tls", "verify").with("tls_ca", authority.as_str()));
@@ -240,4 +237,32 @@ async fn mysql_is_read_through_tls_that_is_verified() {
             Err(error) => panic!("{}: {error}: {:?}", server.title, error.detail()),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_is_told_a_password_in_the_clear_by_nobody() {
+    let server = MysqlHarness::MYSQL9;
+    if let Some(missing) = server.missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let asked = async |site: &dyn Site, tls: &str| {
+        let engine = engine(site.options().with("tls", tls));
+        ask(&engine, "SELECT id FROM s.one").await.map(|answer| answer.rows())
+    };
+    let one = ["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"];
+    let site = database(server, &one).await;
+    // The server does not know this user from earlier, and wants the password itself.
+    let error = asked(&*site, "off").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AuthenticationFailed, "{error}");
+    assert!(error.message().contains("wants the password itself"), "{error}");
+    assert_eq!(asked(&*site, "auto").await.unwrap(), 1);
+    // Now it does.
+    assert_eq!(asked(&*site, "off").await.unwrap(), 1);
+    server.run(&["SET GLOBAL require_secure_transport = 1".to_owned()]).await.unwrap();
+    let (off, auto) = (asked(&*site, "off").await, asked(&*site, "auto").await);
+    server.run(&["SET GLOBAL require_secure_transport = 0".to_owned()]).await.unwrap();
+    let error = off.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AuthenticationFailed, "{error}");
+    assert_eq!(auto.unwrap(), 1);
 }
