@@ -8,8 +8,8 @@ use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 use super::catalog::TableProfile;
 use super::client::GUARD;
 use super::types::{
-    AS_BIT, AS_CONVERTED, AS_DATE_OR_NULL, AS_FLAG, AS_SHAPE, AS_TEXT, AS_UNSIGNED, AS_YEAR, FORMS, can_read,
-    print_date, print_time, print_timestamp,
+    AS_BIT, AS_CONVERTED, AS_DATE_OR_NULL, AS_FLAG, AS_SHAPE, AS_TEXT, AS_UNSIGNED, AS_VECTOR, AS_YEAR, FORMS,
+    can_read, print_date, print_time, print_timestamp,
 };
 use crate::sql::{
     AggregateCall, Comparison, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text,
@@ -77,6 +77,7 @@ impl Dialect for MysqlDialect {
             AS_TEXT => (format!("CAST({sql} AS CHAR)"), Some(CAST)),
             AS_CONVERTED => (format!("CONVERT({sql} USING utf8mb4)"), Some(CONVERTED)),
             AS_SHAPE => (format!("ST_AsWKB({sql})"), None),
+            AS_VECTOR => (format!("CAST({sql} AS BINARY)"), None),
             _ => return column,
         };
         let facts = Facts {

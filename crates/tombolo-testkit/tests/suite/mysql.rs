@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tombolo_connector::{ErrorCode, Options};
+use tombolo_connector::{ErrorCode, Options, RowCount};
 use tombolo_engine::{Engine, QueryOptions};
 use tombolo_testkit::harness::{Harness, MysqlHarness, RemoteLog, Site};
 use tombolo_testkit::{Lab, ask, ask_with};
@@ -179,6 +179,55 @@ async fn a_sub_query_is_not_answered_for_a_text_that_is_only_alike() {
         let (plan, _) = engine.explain(sql, false, QueryOptions::default()).await.unwrap();
         assert!(format!("{plan:?}").contains("EXISTS (SELECT"), "not asked of the server: {plan:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_mysql_that_has_just_been_filled_does_not_seem_empty() {
+    for server in servers() {
+        let site = database(server, &["CREATE TABLE {db}.filled (id int PRIMARY KEY) ENGINE = InnoDB"]).await;
+        let estimated = async || {
+            let (_, table) = engine(site.options()).describe_table("s.filled").await.unwrap();
+            table.statistics.rows
+        };
+        let before = estimated().await;
+        let fill = "INSERT INTO {db}.filled SELECT help_topic_id FROM mysql.help_topic LIMIT 500";
+        server.run(&[fill.replace("{db}", site.schema())]).await.unwrap();
+        let after = estimated().await;
+        assert!(matches!(before, RowCount::Estimated(..=10)), "{}: {before:?}", server.title);
+        assert!(matches!(after, RowCount::Estimated(100..)), "{}: {after:?}", server.title);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_and_years_of_mysql_9_are_computed_with() {
+    let server = MysqlHarness::MYSQL9;
+    if let Some(missing) = server.missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let statements = [
+        "CREATE TABLE {db}.new (id int PRIMARY KEY, v vector(3), hidden int INVISIBLE, d date)",
+        "INSERT INTO {db}.new (id, v, hidden, d) VALUES (1, string_to_vector('[1,2,3]'), 7, '2024-02-29'), (2, NULL, NULL, NULL)",
+    ];
+    let site = database(server, &statements).await;
+    let engine = engine(site.options());
+    let vector = "X'0000803F0000004000004040'";
+    assert_eq!(
+        rows(&engine, "SELECT encode(v, 'hex'), hidden FROM s.new WHERE id = 1").await,
+        ["0000803f0000004000004040 7"]
+    );
+    for (condition, wanted) in [
+        (format!("v = {vector}"), vec!["1"]),
+        (format!("v IN ({vector}, X'00')"), vec!["1"]),
+        ("v > X'00'".to_owned(), vec!["1"]),
+        ("v IS NULL".to_owned(), vec!["2"]),
+        // It has no sign there, and is less than nothing here.
+        ("id - date_part('year', d) = -2023".to_owned(), vec!["1"]),
+    ] {
+        assert_eq!(rows(&engine, &format!("SELECT id FROM s.new WHERE {condition}")).await, wanted, "{condition}");
+    }
+    let grouped = rows(&engine, "SELECT count(*) AS n, encode(v, 'hex') AS v FROM s.new GROUP BY v ORDER BY v").await;
+    assert_eq!(grouped, ["1 0000803f0000004000004040", "1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
