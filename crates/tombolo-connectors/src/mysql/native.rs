@@ -380,12 +380,14 @@ impl Dialect for MysqlDialect {
         functions::aggregate(call)
     }
 
-    fn extreme(&self, call: &AggregateCall<'_>, argument: &str) -> Shipped<String> {
-        let value = call.arguments.first().ok_or("an aggregate without an argument")?;
-        let text = call.standard(argument);
-        // The result goes on being what its argument was.
-        let data_type = &value.facts.data_type;
-        Ok(if is_text(data_type) { format!("CONVERT({text} USING utf8mb4)") } else { self.restored(text, data_type) })
+    fn extreme(&self, call: &AggregateCall<'_>, argument: &Value, text: &str) -> Shipped<(String, Facts)> {
+        let (text, facts) = (call.standard(text), argument.facts.clone());
+        if !is_text(&facts.data_type) {
+            return Ok((self.restored(text, &facts.data_type), facts));
+        }
+        // What was a string of bytes is a text again, but no longer with the collation of its column.
+        let facts = Facts { collation: Some(CONVERTED.to_owned()), ..facts };
+        Ok((format!("CONVERT({text} USING utf8mb4)"), facts))
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

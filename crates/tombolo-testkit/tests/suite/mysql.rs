@@ -182,6 +182,20 @@ async fn a_sub_query_is_not_answered_for_a_text_that_is_only_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
+    for server in servers() {
+        for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
+            let create = format!("CREATE TABLE {{db}}.words (id int, word varchar(9) COLLATE {collation} NULL)");
+            let site =
+                database(server, &[&create, "INSERT INTO {db}.words VALUES (1, 'a'), (2, 'A'), (3, NULL)"]).await;
+            let engine = engine(site.options());
+            let sql = "SELECT w.id FROM s.words w JOIN (SELECT min(word) AS least FROM s.words) m ON w.word = m.least";
+            assert_eq!(rows(&engine, sql).await, ["2"], "{} {collation}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_mysql_that_has_just_been_filled_does_not_seem_empty() {
     for server in servers() {
         let site = database(server, &["CREATE TABLE {db}.filled (id int PRIMARY KEY) ENGINE = InnoDB"]).await;
