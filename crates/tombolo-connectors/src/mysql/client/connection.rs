@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -67,6 +68,8 @@ pub(in crate::mysql) struct Connection {
     is_mariadb: bool,
     /// The number of the next packet while signing in.
     sequence: u8,
+    /// Whether the user is in, and the server waits for commands.
+    is_open: bool,
     /// Commands that were sent and whose answer was not read to its end yet.
     pending: usize,
     /// Whether the last command ended outside a transaction.
@@ -91,6 +94,7 @@ impl Connection {
             id,
             is_mariadb: version.contains("MariaDB"),
             sequence,
+            is_open: false,
             pending: 0,
             is_settled: true,
             is_broken: false,
@@ -107,11 +111,13 @@ impl Connection {
     where
         F: Future<Output = Result<Box<dyn Socket>>>,
     {
-        self.socket = encrypt(self.socket).await?;
+        let plain = mem::replace(&mut self.socket, Box::new(tokio::io::empty()));
+        self.socket = encrypt(plain).await?;
         Ok(self)
     }
 
     pub(super) async fn set_up(&mut self) -> Result<()> {
+        self.is_open = true;
         self.query(SETTINGS).await.map(|_| ())
     }
 
@@ -335,6 +341,22 @@ impl Connection {
             // The server has seen its end already.
             Err(error) if error.detail().is_some_and(|detail| detail.starts_with("error 1094")) => Ok(()),
             answer => answer.map(|_| ()),
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// Takes its leave, or the server would write into its log that the connection was aborted.
+    fn drop(&mut self) {
+        if !self.is_open || self.is_broken || self.pending > 0 {
+            return;
+        }
+        // So few bytes are taken at once. Where they are not, nobody waits for it.
+        let mut outgoing = Vec::new();
+        frame(&mut outgoing, 0, &[&[0x01]]);
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Ok(_)) = Pin::new(&mut *self.socket).poll_write(&mut context, &outgoing) {
+            let _ = Pin::new(&mut *self.socket).poll_flush(&mut context);
         }
     }
 }
