@@ -147,6 +147,11 @@ pub trait Dialect: Debug + Send + Sync {
         Ok((call.standard(text), argument.facts.clone()))
     }
 
+    /// Whether a sub-select has any row. One that is not correlated names nothing of what is around it.
+    fn exists(&self, select: &str, _is_correlated: bool) -> String {
+        format!("EXISTS ({select})")
+    }
+
     /// One key of an ORDER BY clause.
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {
         let direction = if ascending { "" } else { " DESC" };

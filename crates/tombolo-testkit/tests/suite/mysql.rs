@@ -182,6 +182,30 @@ async fn a_sub_query_is_not_answered_for_a_text_that_is_only_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_left_join_of_mysql_is_on_a_sub_query_that_has_rows() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.parts (k int PRIMARY KEY)",
+            "INSERT INTO {db}.parts SELECT help_topic_id FROM mysql.help_topic ORDER BY help_topic_id LIMIT 15",
+            "CREATE TABLE {db}.names (k int PRIMARY KEY, word varchar(25) COLLATE utf8mb4_general_ci)",
+            "INSERT INTO {db}.names SELECT help_topic_id, 'x' FROM mysql.help_topic LIMIT 60",
+            "ANALYZE TABLE {db}.parts, {db}.names",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for (word, matches) in [("a", "0"), ("x", "15")] {
+            let sql = format!(
+                "SELECT count(b.k) AS n FROM s.parts a \
+                 LEFT JOIN (SELECT k FROM s.parts WHERE '{word}' IN (SELECT word FROM s.names)) b ON a.k = b.k"
+            );
+            assert_eq!(rows(&engine, &sql).await, [matches], "{}", server.title);
+            let (plan, _) = engine.explain(&sql, false, QueryOptions::default()).await.unwrap();
+            assert!(format!("{plan:?}").contains("ON EXISTS (SELECT"), "not asked of the server: {plan:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
     for server in servers() {
         for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
