@@ -45,7 +45,7 @@ enum Action {
 
 #[derive(Parser)]
 struct Names {
-    /// Names of servers: postgres, postgres18, mariadb, mysql57, s3 [default: all]
+    /// Names of servers: postgres, postgres18, mariadb, mysql57, mysql9, s3 [default: all]
     names: Vec<String>,
 }
 

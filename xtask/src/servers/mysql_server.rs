@@ -1,7 +1,10 @@
 //! What MariaDB and MySQL have in common: who may sign in, and the settings of the server.
 
-use std::path::Path;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -9,6 +12,9 @@ use super::instance::Instance;
 use super::tls::Certificates;
 
 pub(super) const ACCOUNTS: &[&str] = &["mysql", "nobody"];
+
+/// How long to wait for the first word of a server that listens. It listens before it answers.
+const GREETING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Adds the settings to the command of a server whose tables are in `tables`.
 pub(super) fn configure(command: &mut Command, instance: &Instance, tables: &Path) -> Result<()> {
@@ -52,4 +58,36 @@ fn accounts(password: &str) -> String {
 /// Returns what a client signs in to.
 pub(super) fn url(scheme: &str, instance: &Instance) -> String {
     format!("{scheme}://tombolo:{}@127.0.0.1:{}/tombolo", instance.password, instance.port)
+}
+
+/// Where MySQL has its tables, in a folder that it makes itself.
+pub(super) fn tables(instance: &Instance) -> PathBuf {
+    instance.data().join("tables")
+}
+
+/// Whether the server takes connections yet, found out without a client program.
+pub(super) fn greets(instance: &Instance) -> Result<bool> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, instance.port));
+    let Ok(mut server) = TcpStream::connect_timeout(&address, GREETING_PATIENCE) else { return Ok(false) };
+    server.set_read_timeout(Some(GREETING_PATIENCE))?;
+    let mut packet = [0; 5];
+    Ok(server.read_exact(&mut packet).is_ok() && is_greeting(packet))
+}
+
+/// Whether a packet begins as the one with which a server that takes connections speaks first: after three bytes of length and
+/// one of sequence comes the version of the protocol, 10. An error begins with 255 there. MySQL's manual on its internals,
+/// "Connection Phase Packets", `Protocol::HandshakeV10`.
+fn is_greeting([_, _, _, sequence, protocol]: [u8; 5]) -> bool {
+    sequence == 0 && protocol == 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_greeting;
+
+    #[test]
+    fn a_greeting_is_told_from_an_error() {
+        assert!(is_greeting([0x4a, 0, 0, 0, 10]));
+        assert!(!is_greeting([0x10, 0, 0, 0, 255]));
+    }
 }

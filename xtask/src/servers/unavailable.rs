@@ -13,7 +13,7 @@ pub(crate) struct Unavailable {
     pub(crate) reason: &'static str,
 }
 
-/// All of them; also what CI forgives.
+/// All of them; also what CI forgives, beside [`super::ServerKind::may_be_missing`].
 pub(crate) static LIST: &[Unavailable] = &[
     Unavailable {
         name: "mongodb",

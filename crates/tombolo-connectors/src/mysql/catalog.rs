@@ -101,11 +101,11 @@ fn of_table(relation: &str, table: &TableRef) -> Result<String> {
     Ok(format!("{schema} AND {}", named(&format!("{relation}.table_name"), &table.table)?))
 }
 
-/// The query for the mark of a table: what its columns are called and of which types they are.
+/// The query for the mark of a table: what its columns are called and of which types they are. MySQL 9.7 has no `md5`.
 fn mark(table: &TableRef) -> Result<String> {
     Ok(format!(
-        "SELECT 'mark', md5(group_concat(concat_ws(' ', c.column_name, c.column_type, c.is_nullable, c.collation_name) \
-         ORDER BY c.ordinal_position)) FROM information_schema.columns c WHERE {} HAVING count(*) > 0",
+        "SELECT 'mark', sha2(group_concat(concat_ws(' ', c.column_name, c.column_type, c.is_nullable, c.collation_name) \
+         ORDER BY c.ordinal_position), 256) FROM information_schema.columns c WHERE {} HAVING count(*) > 0",
         of_table("c", table)?
     ))
 }

@@ -55,8 +55,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Choice(&["auto", "verify", "off"]),
         default: Some("auto"),
         required: false,
-        help: "`verify`: TLS, with the server's certificate and name checked. `auto`: the same, but plain to this machine \
-               where the server has no TLS. `off`: plain.",
+        help: "`verify`: TLS, with the server's certificate and name checked. `auto`: the same, but plain to this machine. \
+               `off`: plain.",
     },
     OptionSpec {
         name: "tls_ca",
@@ -105,10 +105,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
 /// Whether connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tls {
-    /// Encrypted and verified, but to this machine plain where the server has no TLS.
-    Auto,
     /// Encrypted and verified.
     Verify,
+    /// Plain to this machine, as far as the server takes that.
+    Local,
     /// Plain.
     Off,
 }
@@ -150,11 +150,11 @@ impl Config {
             }
             columns_as_text.insert(entry.to_owned());
         }
+        let host = options.text("host").unwrap_or("localhost").to_owned();
         let user = options.text("user").unwrap_or("root").to_owned();
         let variable = options.text("password_env").unwrap_or("MYSQL_PWD");
         let from_environment = || std::env::var(variable).ok().filter(|password| !password.is_empty());
         Ok(Self {
-            host: options.text("host").unwrap_or("localhost").to_owned(),
             port,
             database: options.text("database").filter(|name| !name.is_empty()).map(str::to_owned),
             password: options.text("password").map(str::to_owned).or_else(from_environment).map(Secret::new),
@@ -162,8 +162,11 @@ impl Config {
             tls: match options.text("tls") {
                 Some("verify") => Tls::Verify,
                 Some("off") => Tls::Off,
-                _ => Tls::Auto,
+                // What never leaves the machine need not be hidden, and servers on it seldom have a certificate that is trusted.
+                _ if is_local(&host) => Tls::Local,
+                _ => Tls::Verify,
             },
+            host,
             tls_ca: options.text("tls_ca").map(PathBuf::from),
             connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
             max_connections,
@@ -179,16 +182,16 @@ impl Config {
             || self.columns_as_text.contains(&format!("{schema}.{table}.{column}"))
     }
 
-    /// Whether the host is this machine.
-    pub(super) fn is_local(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.is_socket() || self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    }
-
     /// Whether the host is the path of a Unix socket.
     pub(super) fn is_socket(&self) -> bool {
         self.host.starts_with('/')
     }
+}
+
+/// Whether the host is this machine.
+fn is_local(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host.starts_with('/') || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads `mysql://user:password@host:port/database?ssl-mode=…`.

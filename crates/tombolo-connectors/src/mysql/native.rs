@@ -8,8 +8,8 @@ use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 use super::catalog::TableProfile;
 use super::client::GUARD;
 use super::types::{
-    AS_BIT, AS_CONVERTED, AS_DATE_OR_NULL, AS_FLAG, AS_SHAPE, AS_TEXT, AS_UNSIGNED, AS_YEAR, FORMS, can_read,
-    print_date, print_time, print_timestamp,
+    AS_BIT, AS_CONVERTED, AS_DATE_OR_NULL, AS_FLAG, AS_SHAPE, AS_TEXT, AS_UNSIGNED, AS_VECTOR, AS_YEAR, FORMS,
+    can_read, print_date, print_time, print_timestamp,
 };
 use crate::sql::{
     AggregateCall, Comparison, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text,
@@ -77,6 +77,7 @@ impl Dialect for MysqlDialect {
             AS_TEXT => (format!("CAST({sql} AS CHAR)"), Some(CAST)),
             AS_CONVERTED => (format!("CONVERT({sql} USING utf8mb4)"), Some(CONVERTED)),
             AS_SHAPE => (format!("ST_AsWKB({sql})"), None),
+            AS_VECTOR => (format!("CAST({sql} AS BINARY)"), None),
             _ => return column,
         };
         let facts = Facts {
@@ -379,12 +380,23 @@ impl Dialect for MysqlDialect {
         functions::aggregate(call)
     }
 
-    fn extreme(&self, call: &AggregateCall<'_>, argument: &str) -> Shipped<String> {
-        let value = call.arguments.first().ok_or("an aggregate without an argument")?;
-        let text = call.standard(argument);
-        // The result goes on being what its argument was.
-        let data_type = &value.facts.data_type;
-        Ok(if is_text(data_type) { format!("CONVERT({text} USING utf8mb4)") } else { self.restored(text, data_type) })
+    fn extreme(&self, call: &AggregateCall<'_>, argument: &Value, text: &str) -> Shipped<(String, Facts)> {
+        let (text, facts) = (call.standard(text), argument.facts.clone());
+        if !is_text(&facts.data_type) {
+            return Ok((self.restored(text, &facts.data_type), facts));
+        }
+        // What was a string of bytes is a text again, but no longer with the collation of its column.
+        let facts = Facts { collation: Some(CONVERTED.to_owned()), ..facts };
+        Ok((format!("CONVERT({text} USING utf8mb4)"), facts))
+    }
+
+    fn exists(&self, select: &str, is_correlated: bool) -> String {
+        if is_correlated {
+            return format!("EXISTS ({select})");
+        }
+        // MySQL 9.7 makes a join of it, and where that stands in the condition of a left join, rows match though the sub-select
+        // has none. As a sub-select it is asked once. To MariaDB this is a comment.
+        format!("EXISTS ({})", select.replacen("SELECT ", "SELECT /*+ NO_SEMIJOIN() */ ", 1))
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

@@ -1,4 +1,6 @@
-use super::config;
+use tombolo_connector::Options;
+
+use super::config::{self, Config, Tls};
 
 #[test]
 fn urls_are_read() {
@@ -15,4 +17,22 @@ fn urls_are_read() {
     assert!(config::parse_url("postgres://localhost").is_none());
     let error = options("mysql://ann:secret@db/shop?ssl-mode=strange").unwrap_err();
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+}
+
+#[test]
+fn only_what_leaves_the_machine_is_encrypted_unasked() {
+    let tls = |host: &str, tls: Option<&str>| {
+        let options = Options::default().with("host", host);
+        let options = if let Some(tls) = tls { options.with("tls", tls) } else { options };
+        Config::try_new(&options).unwrap().tls
+    };
+    for host in ["localhost", "127.0.0.1", "127.1.2.3", "::1", "/run/mysqld/mysqld.sock"] {
+        assert_eq!(tls(host, None), Tls::Local, "{host}");
+        assert_eq!(tls(host, Some("auto")), Tls::Local, "{host}");
+        assert_eq!(tls(host, Some("verify")), Tls::Verify, "{host}");
+    }
+    for host in ["db.example.org", "localhost.example.org", "10.0.0.1", "::2"] {
+        assert_eq!(tls(host, None), Tls::Verify, "{host}");
+        assert_eq!(tls(host, Some("off")), Tls::Off, "{host}");
+    }
 }

@@ -22,8 +22,11 @@ pub(super) const AS_CONVERTED: Form = Form("converted");
 /// Shapes, which the server keeps in a form of its own.
 pub(super) const AS_SHAPE: Form = Form("shape");
 
-pub(super) const FORMS: [Form; 8] =
-    [AS_UNSIGNED, AS_FLAG, AS_BIT, AS_YEAR, AS_DATE_OR_NULL, AS_TEXT, AS_CONVERTED, AS_SHAPE];
+/// Vectors, which MySQL compares with vectors alone.
+pub(super) const AS_VECTOR: Form = Form("vector");
+
+pub(super) const FORMS: [Form; 9] =
+    [AS_UNSIGNED, AS_FLAG, AS_BIT, AS_YEAR, AS_DATE_OR_NULL, AS_TEXT, AS_CONVERTED, AS_SHAPE, AS_VECTOR];
 
 /// Digits of the widest decimals.
 const MAX_DECIMAL128: u8 = 38;
@@ -134,9 +137,8 @@ pub(super) fn carried(remote: &RemoteType, config: &Config) -> (DataType, Form) 
                 _ => (DataType::Utf8, AS_CONVERTED),
             }
         }
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "vector" => {
-            natural(DataType::Binary)
-        }
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => natural(DataType::Binary),
+        "vector" => (DataType::Binary, AS_VECTOR),
         "date" => date(DataType::Date32),
         "datetime" => date(micros(None)),
         "timestamp" => date(micros(Some("UTC"))),

@@ -301,15 +301,18 @@ impl Dialect for PostgresDialect {
         functions::aggregate(call)
     }
 
-    fn extreme(&self, call: &AggregateCall<'_>, argument: &str) -> Shipped<String> {
-        let value = call.arguments.first().ok_or("an aggregate without an argument")?;
-        match (&value.facts.data_type, value.facts.form) {
-            (DataType::Boolean, _) if call.name == "min" => Ok(call.call("bool_and", argument)),
-            (DataType::Boolean, _) => Ok(call.call("bool_or", argument)),
-            (DataType::Binary, _) => Err(format!("`{}` of bytes is not in all versions of PostgreSQL", call.name)),
-            (_, AS_UUID) => Err(format!("`{}` of uuid is not in all versions of PostgreSQL", call.name)),
-            _ => Ok(call.standard(argument)),
-        }
+    fn extreme(&self, call: &AggregateCall<'_>, argument: &Value, text: &str) -> Shipped<(String, Facts)> {
+        let facts = argument.facts.clone();
+        let text = match (&facts.data_type, facts.form) {
+            (DataType::Boolean, _) if call.name == "min" => call.call("bool_and", text),
+            (DataType::Boolean, _) => call.call("bool_or", text),
+            (DataType::Binary, _) => {
+                return Err(format!("`{}` of bytes is not in all versions of PostgreSQL", call.name));
+            }
+            (_, AS_UUID) => return Err(format!("`{}` of uuid is not in all versions of PostgreSQL", call.name)),
+            _ => call.standard(text),
+        };
+        Ok((text, facts))
     }
 
     fn full_join(&self, join: &ScanJoin) -> Shipped<()> {

@@ -92,7 +92,8 @@ impl Compiler<'_> {
             }
             ("min" | "max", [argument]) => {
                 let text = self.grouping_text(argument, Comparison::Order)?;
-                Ok(Value::atom(self.dialect.extreme(&call, &text)?, argument.facts.clone()))
+                let (text, facts) = self.dialect.extreme(&call, argument, &text)?;
+                Ok(Value::atom(text, facts))
             }
             (_, arguments) => {
                 for argument in arguments {

@@ -139,12 +139,17 @@ pub trait Dialect: Debug + Send + Sync {
     /// Where the aggregate is not proved equal.
     fn aggregate(&self, call: &AggregateCall<'_>) -> Shipped;
 
-    /// Computes `min` or `max`; `argument` is printed for comparing.
+    /// Computes `min` or `max` of a value that is printed for comparing; gives the result's facts too.
     ///
     /// # Errors
     /// Where the source has none for the type.
-    fn extreme(&self, call: &AggregateCall<'_>, argument: &str) -> Shipped<String> {
-        Ok(call.standard(argument))
+    fn extreme(&self, call: &AggregateCall<'_>, argument: &Value, text: &str) -> Shipped<(String, Facts)> {
+        Ok((call.standard(text), argument.facts.clone()))
+    }
+
+    /// Whether a sub-select has any row. One that is not correlated names nothing of what is around it.
+    fn exists(&self, select: &str, _is_correlated: bool) -> String {
+        format!("EXISTS ({select})")
     }
 
     /// One key of an ORDER BY clause.

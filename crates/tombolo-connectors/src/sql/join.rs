@@ -1,5 +1,5 @@
 use datafusion::common::{JoinType, NullEquality};
-use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::{Expr, Operator};
 use tombolo_connector::ScanJoin;
 
 use super::block::{Block, From, JoinStep, RowSource, StepKind};
@@ -120,8 +120,14 @@ impl Compiler<'_> {
         let conditions = self.conditions(join, &left, &right)?;
         let swapped = matches!(join.join_type, JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark);
         let (mut kept, mut tested) = if swapped { (right, left) } else { (left, right) };
+        let schema = if swapped { join.right.schema() } else { join.left.schema() };
+        let keys = join.on.iter().map(|(left, right)| if swapped { right } else { left });
+        let is_correlated = keys.chain(&join.condition).flat_map(Expr::column_refs).any(|column| {
+            let item = schema.maybe_index_of_column(column).and_then(|index| kept.items.get(index));
+            item.is_some_and(|item| item.literal.is_none())
+        });
         tested.filters.extend(conditions);
-        let test = format!("EXISTS ({})", tested.select(self.dialect, &[]));
+        let test = self.dialect.exists(&tested.select(self.dialect, &[]), is_correlated);
         match existence {
             Existence::Required => kept.filters.push(Value::predicate(test, Level::Atom)),
             Existence::Forbidden => kept.filters.push(Value::predicate(format!("NOT {test}"), Level::Not)),

@@ -28,17 +28,17 @@ const REFUSALS: &[Refusal] = &[
     },
 ];
 
+/// What is said of it here, in PostgreSQL and in MySQL. There a number without a sign is none of ours, and its overflow a fault.
+const OVERFLOWS: [&str; 3] =
+    ["overflow happened on", "out of range (SQLSTATE 22003)", "BIGINT value is out of range in"];
+
 const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
 
 /// Whether a way cannot be compared for a reason of its own: integers left their type, or batches of two rows
 /// took too much memory or time.
 pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
     match code {
-        ErrorCode::ComputationFailed
-            if message.contains("overflow happened on") || message.contains("out of range (SQLSTATE 22003)") =>
-        {
-            Some(OVERFLOW)
-        }
+        ErrorCode::ComputationFailed if OVERFLOWS.iter().any(|part| message.contains(part)) => Some(OVERFLOW),
         ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
         ErrorCode::Timeout => Some("too long, in one of the ways"),
         _ => None,

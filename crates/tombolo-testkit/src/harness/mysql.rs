@@ -29,10 +29,16 @@ pub struct MysqlHarness {
     pub title: &'static str,
     /// The environment variable with its URL.
     pub variable: &'static str,
+    /// The one with the file of who signed its certificate.
+    pub authority: &'static str,
+    /// Whether it takes passwords in the newer way alone, `caching_sha2_password`.
+    pub is_native_gone: bool,
     /// The type of documents of which the server keeps the text.
     pub json: &'static str,
     /// The collation of keys of text.
     pub keys: &'static str,
+    /// The collation of texts that have none of their own.
+    pub collation: &'static str,
     /// Whether the server keeps a negative zero.
     pub has_negative_zero: bool,
     /// Whether statements are looked up in the server's log, which grows by each of them and has no index.
@@ -45,8 +51,11 @@ impl MysqlHarness {
         name: "mariadb",
         title: "MariaDB 10.11",
         variable: "TOMBOLO_TEST_MARIADB_URL",
+        authority: "TOMBOLO_TEST_MARIADB_CA",
+        is_native_gone: false,
         json: "json",
         keys: "utf8mb4_nopad_bin",
+        collation: "utf8mb4_general_ci",
         has_negative_zero: false,
         is_logged: true,
     };
@@ -56,17 +65,49 @@ impl MysqlHarness {
         name: "mysql57",
         title: "MySQL 5.7",
         variable: "TOMBOLO_TEST_MYSQL57_URL",
+        authority: "TOMBOLO_TEST_MYSQL57_CA",
+        is_native_gone: false,
         // Its own JSON is another text: without blanks, the keys sorted.
         json: "longtext",
         keys: "utf8mb4_bin",
+        collation: "utf8mb4_general_ci",
         has_negative_zero: true,
         is_logged: true,
     };
 
+    /// A MySQL of today.
+    pub const MYSQL9: Self = Self {
+        name: "mysql9",
+        title: "MySQL 9.7",
+        variable: "TOMBOLO_TEST_MYSQL9_URL",
+        authority: "TOMBOLO_TEST_MYSQL9_CA",
+        is_native_gone: true,
+        json: "longtext",
+        keys: "utf8mb4_0900_bin",
+        collation: "utf8mb4_0900_ai_ci",
+        has_negative_zero: true,
+        is_logged: true,
+    };
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::MARIADB, Self::MYSQL57, Self::MYSQL9];
+
     fn options(&self) -> Result<Options, String> {
         let url = std::env::var(self.variable).map_err(|_| format!("{} is not set", self.variable))?;
         let options = MysqlFactory.parse_url(&url).ok_or_else(|| format!("{} is no URL of MySQL", self.variable))?;
-        options.map(|options| options.with("tls", "off")).map_err(|error| error.to_string())
+        options.map_err(|error| error.to_string())
+    }
+
+    fn server(&self, options: &Options) -> Server {
+        let text = |name: &str| options.text(name).unwrap_or_default().to_owned();
+        let port = options.integer("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(3306);
+        Server {
+            host: text("host"),
+            port,
+            user: text("user"),
+            password: text("password"),
+            authority: std::env::var_os(self.authority).filter(|_| self.is_native_gone).map(Into::into),
+        }
     }
 }
 
@@ -104,7 +145,7 @@ impl Harness for MysqlHarness {
         let is_key = fixture.primary_key.contains(&field.name().as_str());
         let ends_blank = |text: Option<&str>| text.is_some_and(|text| text.ends_with(' '));
         if is_key
-            && !self.keys.contains("nopad")
+            && self.keys == "utf8mb4_bin"
             && values.as_string_opt::<i32>().is_some_and(|t| t.iter().any(ends_blank))
         {
             return Carriage::NotHeld(
@@ -140,7 +181,7 @@ impl Harness for MysqlHarness {
     async fn open(&self, source: &str, fixtures: &[&Fixture]) -> Result<Box<dyn Site>, String> {
         static DATABASES: AtomicUsize = AtomicUsize::new(1);
         let options = self.options()?;
-        let server = server(&options);
+        let server = self.server(&options);
         let mut driver = Driver::connect(&server).await?;
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let database = format!("tombolo_{}_{}_{number}", std::process::id(), source);
@@ -206,12 +247,6 @@ fn registry() -> Registry {
     Registry::default().with(Arc::new(MysqlFactory))
 }
 
-fn server(options: &Options) -> Server {
-    let text = |name: &str| options.text(name).unwrap_or_default().to_owned();
-    let port = options.integer("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(3306);
-    Server { host: text("host"), port, user: text("user"), password: text("password") }
-}
-
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -231,7 +266,7 @@ impl MysqlHarness {
     /// # Errors
     /// What the server says.
     pub async fn run(&self, statements: &[String]) -> Result<(), String> {
-        let mut driver = Driver::connect(&server(&self.options()?)).await?;
+        let mut driver = Driver::connect(&self.server(&self.options()?)).await?;
         driver.query("SET sql_log_off = 1").await?;
         for statement in statements {
             driver.query(statement).await?;
@@ -328,8 +363,7 @@ impl MysqlHarness {
                     41..=200 => "varchar(255)",
                     _ => "longtext",
                 };
-                let collation =
-                    ["utf8mb4_general_ci", "utf8mb4_bin", "utf8mb4_unicode_ci", "utf8mb4_general_ci"][turn % 4];
+                let collation = ["utf8mb4_general_ci", "utf8mb4_bin", "utf8mb4_unicode_ci", self.collation][turn % 4];
                 format!("{size} COLLATE {collation}")
             }
         }

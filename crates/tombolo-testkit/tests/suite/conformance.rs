@@ -107,6 +107,7 @@ sources! {
     mysql {
         mariadb: MysqlHarness::MARIADB;
         mysql57: MysqlHarness::MYSQL57;
+        mysql9: MysqlHarness::MYSQL9;
     }
     memory {
         tables: MemoryHarness;

@@ -67,6 +67,11 @@ async fn queries_made_at_random_over_mariadb_are_answered_alike_in_all_ways() {
     over_mysql(MysqlHarness::MARIADB).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_made_at_random_over_mysql9_are_answered_alike_in_all_ways() {
+    over_mysql(MysqlHarness::MYSQL9).await;
+}
+
 async fn over_mysql(harness: MysqlHarness) {
     match harness.missing() {
         Some(missing) => println!("skipped: {missing}"),

@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tombolo_connector::{ErrorCode, Options};
+use tombolo_connector::{ErrorCode, Options, RowCount};
 use tombolo_engine::{Engine, QueryOptions};
 use tombolo_testkit::harness::{Harness, MysqlHarness, RemoteLog, Site};
 use tombolo_testkit::{Lab, ask, ask_with};
 
-/// Those of both servers that are there.
+/// Those of the servers that are there.
 fn servers() -> Vec<MysqlHarness> {
-    let servers = [MysqlHarness::MARIADB, MysqlHarness::MYSQL57];
-    servers
+    MysqlHarness::ALL
         .into_iter()
         .filter(|server| server.missing().map(|missing| println!("skipped: {missing}")).is_none())
         .collect()
@@ -183,6 +182,93 @@ async fn a_sub_query_is_not_answered_for_a_text_that_is_only_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_left_join_of_mysql_is_on_a_sub_query_that_has_rows() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.parts (k int PRIMARY KEY)",
+            "INSERT INTO {db}.parts SELECT help_topic_id FROM mysql.help_topic ORDER BY help_topic_id LIMIT 15",
+            "CREATE TABLE {db}.names (k int PRIMARY KEY, word varchar(25) COLLATE utf8mb4_general_ci)",
+            "INSERT INTO {db}.names SELECT help_topic_id, 'x' FROM mysql.help_topic LIMIT 60",
+            "ANALYZE TABLE {db}.parts, {db}.names",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for (word, matches) in [("a", "0"), ("x", "15")] {
+            let sql = format!(
+                "SELECT count(b.k) AS n FROM s.parts a \
+                 LEFT JOIN (SELECT k FROM s.parts WHERE '{word}' IN (SELECT word FROM s.names)) b ON a.k = b.k"
+            );
+            assert_eq!(rows(&engine, &sql).await, [matches], "{}", server.title);
+            let (plan, _) = engine.explain(&sql, false, QueryOptions::default()).await.unwrap();
+            assert!(format!("{plan:?}").contains("ON EXISTS (SELECT"), "not asked of the server: {plan:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
+    for server in servers() {
+        for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
+            let create = format!("CREATE TABLE {{db}}.words (id int, word varchar(9) COLLATE {collation} NULL)");
+            let site =
+                database(server, &[&create, "INSERT INTO {db}.words VALUES (1, 'a'), (2, 'A'), (3, NULL)"]).await;
+            let engine = engine(site.options());
+            let sql = "SELECT w.id FROM s.words w JOIN (SELECT min(word) AS least FROM s.words) m ON w.word = m.least";
+            assert_eq!(rows(&engine, sql).await, ["2"], "{} {collation}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_mysql_that_has_just_been_filled_does_not_seem_empty() {
+    for server in servers() {
+        let site = database(server, &["CREATE TABLE {db}.filled (id int PRIMARY KEY) ENGINE = InnoDB"]).await;
+        let estimated = async || {
+            let (_, table) = engine(site.options()).describe_table("s.filled").await.unwrap();
+            table.statistics.rows
+        };
+        let before = estimated().await;
+        let fill = "INSERT INTO {db}.filled SELECT help_topic_id FROM mysql.help_topic LIMIT 500";
+        server.run(&[fill.replace("{db}", site.schema())]).await.unwrap();
+        let after = estimated().await;
+        assert!(matches!(before, RowCount::Estimated(..=10)), "{}: {before:?}", server.title);
+        assert!(matches!(after, RowCount::Estimated(100..)), "{}: {after:?}", server.title);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_and_years_of_mysql_9_are_computed_with() {
+    let server = MysqlHarness::MYSQL9;
+    if let Some(missing) = server.missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let statements = [
+        "CREATE TABLE {db}.new (id int PRIMARY KEY, v vector(3), hidden int INVISIBLE, d date)",
+        "INSERT INTO {db}.new (id, v, hidden, d) VALUES (1, string_to_vector('[1,2,3]'), 7, '2024-02-29'), (2, NULL, NULL, NULL)",
+    ];
+    let site = database(server, &statements).await;
+    let engine = engine(site.options());
+    let vector = "X'0000803F0000004000004040'";
+    assert_eq!(
+        rows(&engine, "SELECT encode(v, 'hex'), hidden FROM s.new WHERE id = 1").await,
+        ["0000803f0000004000004040 7"]
+    );
+    for (condition, wanted) in [
+        (format!("v = {vector}"), vec!["1"]),
+        (format!("v IN ({vector}, X'00')"), vec!["1"]),
+        ("v > X'00'".to_owned(), vec!["1"]),
+        ("v IS NULL".to_owned(), vec!["2"]),
+        // It has no sign there, and is less than nothing here.
+        ("id - date_part('year', d) = -2023".to_owned(), vec!["1"]),
+    ] {
+        assert_eq!(rows(&engine, &format!("SELECT id FROM s.new WHERE {condition}")).await, wanted, "{condition}");
+    }
+    let grouped = rows(&engine, "SELECT count(*) AS n, encode(v, 'hex') AS v FROM s.new GROUP BY v ORDER BY v").await;
+    assert_eq!(grouped, ["1 0000803f0000004000004040", "1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_of_more_than_a_packet_comes_whole() {
     for server in servers() {
         // Connections take it from the next one on.
@@ -226,10 +312,8 @@ async fn a_time_limit_ends_the_statement_in_mysql() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_is_read_through_tls_that_is_verified() {
-    for (server, authority) in
-        [(MysqlHarness::MARIADB, "TOMBOLO_TEST_MARIADB_CA"), (MysqlHarness::MYSQL57, "TOMBOLO_TEST_MYSQL57_CA")]
-    {
-        let Ok(authority) = std::env::var(authority) else { continue };
+    for server in servers() {
+        let Ok(authority) = std::env::var(server.authority) else { continue };
         let site =
             database(server, &["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"]).await;
         let verified = engine(site.options().with("tls", "verify").with("tls_ca", authority.as_str()));
@@ -240,4 +324,32 @@ async fn mysql_is_read_through_tls_that_is_verified() {
             Err(error) => panic!("{}: {error}: {:?}", server.title, error.detail()),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_is_told_a_password_in_the_clear_by_nobody() {
+    let server = MysqlHarness::MYSQL9;
+    if let Some(missing) = server.missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let asked = async |site: &dyn Site, tls: &str| {
+        let engine = engine(site.options().with("tls", tls));
+        ask(&engine, "SELECT id FROM s.one").await.map(|answer| answer.rows())
+    };
+    let one = ["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"];
+    let site = database(server, &one).await;
+    // The server does not know this user from earlier, and wants the password itself.
+    let error = asked(&*site, "off").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AuthenticationFailed, "{error}");
+    assert!(error.message().contains("wants the password itself"), "{error}");
+    assert_eq!(asked(&*site, "auto").await.unwrap(), 1);
+    // Now it does.
+    assert_eq!(asked(&*site, "off").await.unwrap(), 1);
+    server.run(&["SET GLOBAL require_secure_transport = 1".to_owned()]).await.unwrap();
+    let (off, auto) = (asked(&*site, "off").await, asked(&*site, "auto").await);
+    server.run(&["SET GLOBAL require_secure_transport = 0".to_owned()]).await.unwrap();
+    let error = off.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AuthenticationFailed, "{error}");
+    assert_eq!(auto.unwrap(), 1);
 }

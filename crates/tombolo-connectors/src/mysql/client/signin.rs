@@ -1,6 +1,7 @@
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use tokio::io::AsyncReadExt;
+use tokio_rustls::TlsConnector;
 use tombolo_connector::{Error, ErrorCode, Result};
 
 use super::connection::Connection;
@@ -30,6 +31,9 @@ const CHARACTER_SET: u8 = 45;
 
 /// The longest packet that is sent in one piece.
 const MAX_PACKET: u32 = 1 << 24;
+
+/// `ER_SECURE_TRANSPORT_REQUIRED`, of a server with `require_secure_transport`.
+const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
 
 const NATIVE: &str = "mysql_native_password";
 const CACHING: &str = "caching_sha2_password";
@@ -76,8 +80,43 @@ impl Greeting {
     }
 }
 
+/// Why the server did not let the user in.
+enum Refusal {
+    /// It wants what a plain connection is not for, and it has TLS.
+    Plain(Error),
+    Other(Error),
+}
+
+impl Refusal {
+    fn error(self) -> Error {
+        match self {
+            Self::Plain(error) | Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 /// Connects and signs in.
 pub(super) async fn open(config: &Config, tls: &Tls) -> Result<Connection> {
+    let verified = match tls {
+        Tls::Verified(connector) => Some(connector),
+        Tls::Off | Tls::OnDemand(_) => None,
+    };
+    match (sign_in(config, verified).await, tls) {
+        (Ok(connection), _) => Ok(connection),
+        (Err(Refusal::Plain(_)), Tls::OnDemand(connector)) => {
+            sign_in(config, Some(connector)).await.map_err(Refusal::error)
+        }
+        (Err(refusal), _) => Err(refusal.error()),
+    }
+}
+
+async fn sign_in(config: &Config, connector: Option<&TlsConnector>) -> std::result::Result<Connection, Refusal> {
     let mut socket = connect(config).await?;
     // Read to its end and no further: what followed it in the clear before the encryption begins would be an attack.
     let mut header = [0; 4];
@@ -91,9 +130,16 @@ pub(super) async fn open(config: &Config, tls: &Tls) -> Result<Connection> {
             ErrorCode::Unsupported,
             format!("the server's version {} is too old", greeting.version),
         )
-        .with_hint("Tombolo reads MySQL from 5.7 and MariaDB from 10.2 on."));
+        .with_hint("Tombolo reads MySQL from 5.7 and MariaDB from 10.2 on.")
+        .into());
     }
-    let connector = tls.wanted(config, greeting.offers(capability::SSL))?;
+    let has_tls = greeting.offers(capability::SSL);
+    if connector.is_some() && !has_tls {
+        let place = format!("{}:{}", config.host, config.port);
+        return Err(Error::new(ErrorCode::SourceUnavailable, format!("{place} does not offer TLS"))
+            .with_hint("Turn TLS on in the server, or set `tls = \"off\"` where the network between is trusted.")
+            .into());
+    }
     let mut capabilities = capability::LONG_PASSWORD
         | capability::LONG_FLAG
         | capability::PROTOCOL_41
@@ -142,7 +188,10 @@ pub(super) async fn open(config: &Config, tls: &Tls) -> Result<Connection> {
         response.extend_from_slice(b"\x15\x0cprogram_name\x07tombolo");
     }
     connection.write_packet(&response).await?;
-    authenticate(&mut connection, config, plugin.to_owned(), is_private).await?;
+    authenticate(&mut connection, config, plugin.to_owned(), is_private).await.map_err(|refusal| match refusal {
+        Refusal::Plain(error) if !has_tls => Refusal::Other(error),
+        refusal => refusal,
+    })?;
     connection.set_up().await?;
     Ok(connection)
 }
@@ -153,12 +202,15 @@ async fn authenticate(
     config: &Config,
     mut plugin: String,
     is_private: bool,
-) -> Result<()> {
+) -> std::result::Result<(), Refusal> {
     loop {
         let packet = connection.packet().await?;
         match packet.split_first() {
             Some((0x00, _)) => return Ok(()),
-            Some((0xff, _)) => return Err(failure(&packet)),
+            Some((0xff, [low, high, ..])) if u16::from_le_bytes([*low, *high]) == SECURE_TRANSPORT_REQUIRED => {
+                return Err(Refusal::Plain(failure(&packet)));
+            }
+            Some((0xff, _)) => return Err(failure(&packet).into()),
             // Another way to sign in.
             Some((0xfe, rest)) => {
                 let mut reader = Reader(rest);
@@ -172,17 +224,19 @@ async fn authenticate(
             Some((0x01, [4])) if plugin == CACHING => {
                 let password = config.password.as_ref().map_or("", |password| password.expose());
                 if !is_private {
-                    return Err(Error::new(
+                    let error = Error::new(
                         ErrorCode::AuthenticationFailed,
                         "the server wants the password itself, and the connection is not encrypted",
-                    )
-                    .with_hint("Set `tls = \"verify\"`, with `tls_ca` where the server's certificate is its own."));
+                    );
+                    return Err(Refusal::Plain(error.with_hint(
+                        "Set `tls = \"verify\"`, with `tls_ca` where the server's certificate is its own.",
+                    )));
                 }
                 let mut clear = password.as_bytes().to_vec();
                 clear.push(0);
                 connection.write_packet(&clear).await?;
             }
-            _ => return unexpected("a message"),
+            _ => return Ok(unexpected("a message")?),
         }
     }
 }

@@ -16,7 +16,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Socket for S {}
 
 /// How connections are encrypted.
 #[derive(Clone)]
-pub(super) struct Tls(Option<TlsConnector>);
+pub(super) enum Tls {
+    /// Not at all.
+    Off,
+    /// Not at first, but where the server wants to be told what is secret; without a look at its certificate.
+    OnDemand(TlsConnector),
+    /// From the beginning, verified.
+    Verified(TlsConnector),
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,24 +33,11 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     pub(super) fn try_new(config: &Config) -> Result<Self> {
-        if config.tls == config::Tls::Off || config.is_socket() {
-            return Ok(Self(None));
-        }
-        crate::tls::connector(config.tls_ca.as_deref()).map(|connector| Self(Some(connector)))
-    }
-
-    /// What encrypts a connection to a server that offers it or not; none where it stays plain.
-    pub(super) fn wanted(&self, config: &Config, is_offered: bool) -> Result<Option<&TlsConnector>> {
-        match &self.0 {
-            Some(connector) if is_offered => Ok(Some(connector)),
-            Some(_) if config.tls == config::Tls::Auto && config.is_local() => Ok(None),
-            Some(_) => {
-                let place = format!("{}:{}", config.host, config.port);
-                Err(Error::new(ErrorCode::SourceUnavailable, format!("{place} does not offer TLS")).with_hint(
-                    "Turn TLS on in the server, or set `tls = \"off\"` where the network between is trusted.",
-                ))
-            }
-            None => Ok(None),
+        match config.tls {
+            _ if config.is_socket() => Ok(Self::Off),
+            config::Tls::Off => Ok(Self::Off),
+            config::Tls::Local => crate::tls::unverified_connector().map(Self::OnDemand),
+            config::Tls::Verify => crate::tls::connector(config.tls_ca.as_deref()).map(Self::Verified),
         }
     }
 }

@@ -147,7 +147,9 @@ fn date_part(part: &Value, time: &Value) -> Shipped {
     }
     let sql = &time.sql;
     let text = match part.as_str() {
-        "year" | "quarter" | "month" | "day" => format!("{part}({sql})"),
+        // In MySQL 9 a number without a sign, as is what it is subtracted from.
+        "year" => format!("CAST(year({sql}) AS SIGNED)"),
+        "quarter" | "month" | "day" => format!("{part}({sql})"),
         "doy" => format!("dayofyear({sql})"),
         "dow" => format!("(dayofweek({sql}) - 1)"),
         // The mode whose first week is the one with a Thursday in it, as ISO 8601 has it.
