@@ -69,6 +69,7 @@ impl RemoteType {
             12 => "datetime",
             13 => "year",
             16 => "bit",
+            242 => "vector",
             245 => "json",
             255 => "geometry",
             _ if definition.flags & ENUM != 0 => "enum",

@@ -19,7 +19,7 @@ async fn places() -> Vec<(&'static str, Lab, Engine, Box<dyn Site>)> {
         site.run("INSERT INTO words VALUES (1, 'a'), (2, 'A'), (3, NULL), (4, '\u{fc}')").await;
         places.push((server.title, "postgres", site.options(), Box::new(site)));
     }
-    for server in [MysqlHarness::MARIADB, MysqlHarness::MYSQL57] {
+    for server in [MysqlHarness::MARIADB, MysqlHarness::MYSQL57, MysqlHarness::MYSQL9] {
         if let Some(missing) = server.missing() {
             println!("skipped: {missing}");
             continue;
