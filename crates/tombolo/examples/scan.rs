@@ -7,6 +7,9 @@
 //! The source is called `s`. For each run a line of JSON: milliseconds from the question to the last row, rows, and bytes in
 //! Arrow; at the end `peak` and the KiB of memory that the process took. `cargo xtask bench scan` reads them.
 
+// A program for people and scripts, which talks to them.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::process::ExitCode;
 use std::time::Instant;

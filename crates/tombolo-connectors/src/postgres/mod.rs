@@ -52,8 +52,7 @@ impl ConnectorFactory for PostgresFactory {
         let Some(shards) = config::shards(options)? else { return Ok(Arc::new(Postgres::open(name, options).await?)) };
         let listed = |option| options.text(option).unwrap_or_default();
         let layout = Layout::parse(listed("shard_tables"), listed("replicated_tables"), shards.len())?;
-        let max_fan_out =
-            options.integer("max_fan_out").and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        let max_fan_out = options.integer("max_fan_out").unwrap_or(usize::MAX).max(1);
         let opened = shards.into_iter().map(|(place, options)| async move {
             let connector = Postgres::open(name, &options).await.map_err(|error| sharded::on_shard(error, &place))?;
             Ok::<_, Error>(Shard { place, connector: Arc::new(connector) })
