@@ -244,8 +244,51 @@ fn unscaled(bytes: &[u8], scale: usize) -> std::result::Result<i128, Refusal> {
     Ok(if is_negative { -sum } else { sum })
 }
 
+/// The powers of ten that fit into 64 bits.
+const POWERS: [u64; 20] = {
+    let mut powers = [1; 20];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
+/// The number times ten to the scale, where 64 bits hold all of it, as those of most numbers do; none for all others.
+fn short(bytes: &[u8], precision: u8, scale: usize) -> Option<i128> {
+    let (is_negative, digits) = match bytes.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        _ => (false, bytes),
+    };
+    let (mut sum, mut places, mut has_point) = (0_u64, 0, false);
+    // Nineteen digits fit.
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                sum = sum * 10 + u64::from(byte - b'0');
+                places += usize::from(has_point);
+            }
+            b'.' if !has_point && digits.len() > 1 => has_point = true,
+            _ => return None,
+        }
+    }
+    let number = sum.checked_mul(*POWERS.get(scale.checked_sub(places)?)?)?;
+    let fits = POWERS.get(usize::from(precision)).is_none_or(|limit| number < *limit);
+    let number = i128::from(number);
+    fits.then_some(if is_negative { -number } else { number })
+}
+
 pub(super) fn decimal128(value: Wire<'_>, precision: u8, scale: i8) -> std::result::Result<i128, Refusal> {
     let places = usize::from(scale.unsigned_abs());
+    if let Wire::Bytes(bytes) = value
+        && let Some(number) = short(bytes, precision, places)
+    {
+        return Ok(number);
+    }
     let whole = |number: i128| {
         let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
         power
@@ -281,4 +324,27 @@ pub(super) fn decimal256(value: Wire<'_>, precision: u8, scale: i8) -> std::resu
     let number = if digits.is_empty() { Some(i256::ZERO) } else { i256::from_string(digits) };
     let number = number.ok_or_else(|| "a number that cannot be read".to_owned())?;
     Ok(if is_negative { number.wrapping_neg() } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wire, decimal128, short, unscaled};
+
+    #[test]
+    fn short_decimals_are_read_as_long_ones_are() {
+        for text in ["0", "-0.00", "1.5", "-12.30", "99.99", "007", "1234567890123456789", "-0.000001", ".5", "5."] {
+            let quick = short(text.as_bytes(), 38, 6);
+            if let Some(quick) = quick {
+                assert_eq!(Ok(quick), unscaled(text.as_bytes(), 6), "{text}");
+            }
+            assert_eq!(decimal128(Wire::Bytes(text.as_bytes()), 38, 6), unscaled(text.as_bytes(), 6), "{text}");
+        }
+        assert_eq!(short(b"-12.30", 10, 2), Some(-1230));
+        for text in ["", "-", ".", "1.2.3", "1e5", "+1", " 1", "1.234", "12345678901234567890", "1000"] {
+            assert_eq!(short(text.as_bytes(), 3, 2), None, "{text}");
+        }
+        for text in ["", "-", ".", "1.2.3", "1e5", "10.00", "1.234"] {
+            assert!(decimal128(Wire::Bytes(text.as_bytes()), 3, 2).is_err(), "{text}");
+        }
+    }
 }
