@@ -44,6 +44,8 @@ pub(super) fn configure(command: &mut Command, instance: &Instance, tables: &Pat
 
 /// Statements that leave one account, which may do everything, and nobody who signs in without a password.
 ///
+/// The log gets an index: tests look for their statements in it again and again.
+///
 /// A password, though only this machine can connect: signing in, rightly and wrongly, is among the things tested.
 fn accounts(password: &str) -> String {
     format!(
@@ -51,7 +53,9 @@ fn accounts(password: &str) -> String {
          CREATE USER tombolo@'%' IDENTIFIED BY '{password}';\n\
          GRANT ALL ON *.* TO tombolo@'%' WITH GRANT OPTION;\n\
          DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@localhost;\n\
-         ALTER USER root@localhost IDENTIFIED BY '{password}';\n"
+         ALTER USER root@localhost IDENTIFIED BY '{password}';\n\
+         ALTER TABLE mysql.general_log ENGINE = MyISAM;\n\
+         ALTER TABLE mysql.general_log ADD INDEX (event_time);\n"
     )
 }
 
