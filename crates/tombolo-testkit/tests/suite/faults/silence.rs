@@ -5,13 +5,10 @@ use tombolo_connector::layer::{ChaosPlan, Fault, RowPoint};
 use tombolo_engine::{ErrorCode, QueryOptions};
 use tombolo_testkit::ask;
 
-use super::{Fixture, SHAPES};
+use super::{Fixture, SHAPES, SOURCE_LIMIT};
 
 /// What may come on top of a time limit, on a machine that does other things too.
 const GRACE: Duration = Duration::from_millis(1500);
-
-/// The sources' own time limit in these labs.
-const SOURCE_LIMIT: Duration = Duration::from_millis(500);
 
 fn stalled(row: u64) -> ChaosPlan {
     ChaosPlan::default().at_row(RowPoint::Row(row), Fault::Stall(None))
@@ -74,7 +71,7 @@ async fn a_query_that_is_dropped_while_a_source_is_silent_ends_at_once() {
         assert!(waited.await.is_err(), "{sql} ended though `{}` is silent", sources[0]);
         let begun = Instant::now();
         drop(running);
-        assert!(begun.elapsed() < Duration::from_millis(100), "{sql}: dropping it took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(1), "{sql}: dropping it took {:?}", begun.elapsed());
         fixture.assert_well(&engine, sql, &wanted).await;
     }
 }
