@@ -12,6 +12,7 @@ mod one_row;
 mod optional;
 mod rule;
 mod skip_order;
+mod sort_keys;
 mod union_names;
 mod union_order;
 mod unordered;
@@ -29,12 +30,14 @@ use one_row::OneRowRule;
 use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten};
+use sort_keys::SortKeysRule;
 
 /// DataFusion's logical rules, ours before and around some of them.
 pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
+            "eliminate_duplicated_expr" => rules.push(Arc::new(SortKeysRule(rule))),
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => rules.extend([each_node(computed_not_in::RULE), rule]),
