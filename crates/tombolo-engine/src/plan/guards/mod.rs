@@ -5,6 +5,7 @@ mod aggregate_limit;
 mod computed_not_in;
 mod constant_subquery;
 mod constants;
+mod dependencies;
 mod in_list;
 mod literal_sides;
 mod null_equality;
@@ -42,6 +43,9 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => rules.extend([each_node(computed_not_in::RULE), rule]),
             "scalar_subquery_to_join" => rules.extend([each_node(constant_subquery::RULE), rule]),
+            "replace_distinct_aggregate" | "eliminate_join" | "optimize_projections" => {
+                rules.extend([each_node(dependencies::RULE), rule]);
+            }
             _ => rules.push(rule),
         }
     }
