@@ -184,6 +184,11 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
     /// How many streams there are. Their rows together are the answer; only a single one may claim an order.
     fn partitions(&self) -> usize;
 
+    /// How many streams together answer one batch of keys; with keys, `open` is asked for these and for no other.
+    fn key_partitions(&self) -> usize {
+        1
+    }
+
     /// Opens one stream. The work begins with the first poll; dropping the stream ends it in the source too.
     ///
     /// A stream that ends without an error says that these were all rows. Only the connector can know that: it has seen the

@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use datafusion_common::{DFSchemaRef, JoinType, NullEquality};
 use datafusion_expr::{Expr, SortExpr};
 
-use crate::{TableDescription, TableRef};
+use crate::{ColumnDescription, TableDescription, TableRef};
 
 /// A tree of relational operators over tables of one source: what a connector is offered, and what it runs as one native
 /// sub-query.
@@ -148,6 +148,42 @@ impl Scan {
         match self {
             Self::Table(table) => vec![table],
             _ => self.inputs().into_iter().flat_map(Scan::tables).collect(),
+        }
+    }
+
+    /// The stored column that an output column is, unchanged, and its table; `None` where it is computed or of several inputs.
+    pub fn column_origin(&self, at: usize) -> Option<(&ScanTable, &ColumnDescription)> {
+        match self {
+            Self::Table(table) => Some((table, table.description.columns.get(*table.columns.get(at)?)?)),
+            Self::Filter { input, .. }
+            | Self::Sort { input, .. }
+            | Self::Limit { input, .. }
+            | Self::Alias { input, .. } => input.column_origin(at),
+            Self::Project { input, exprs, .. } => input.column_origin(input.position(exprs.get(at)?)?),
+            Self::Aggregate(aggregate) => {
+                aggregate.input.column_origin(aggregate.input.position(aggregate.group.get(at)?)?)
+            }
+            Self::Join(join) => {
+                let left = join.left.schema().fields().len();
+                match join.join_type {
+                    JoinType::RightSemi | JoinType::RightAnti => join.right.column_origin(at),
+                    _ if at < left => join.left.column_origin(at),
+                    JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                        join.right.column_origin(at - left)
+                    }
+                    _ => None,
+                }
+            }
+            Self::Union { .. } => None,
+        }
+    }
+
+    /// Where in the output an expression is a bare column of it.
+    fn position(&self, expr: &Expr) -> Option<usize> {
+        match expr {
+            Expr::Column(column) => self.schema().maybe_index_of_column(column),
+            Expr::Alias(alias) => self.position(&alias.expr),
+            _ => None,
         }
     }
 

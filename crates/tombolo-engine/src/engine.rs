@@ -16,8 +16,8 @@ use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
-use crate::fuse::{JoinCountPlanner, count_joins};
-use crate::settings::Settings;
+use crate::fuse::{JoinCountPlanner, ShipKeysRule, count_joins};
+use crate::settings::{KeyStrategy, PushdownRule, Settings};
 use crate::{parse, plan, policy, pushdown};
 
 /// What an engine is made of.
@@ -269,7 +269,13 @@ impl Engine {
         let Inner { catalog, settings, runtime } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
-        let session = plan::new_session(settings, Arc::clone(&runtime), attempt.frugal).map_err(from_datafusion)?;
+        let mut shipping = settings.key_shipping;
+        if !settings.pushdown.allows(PushdownRule::Keys) {
+            shipping.strategy = KeyStrategy::Never;
+        }
+        let fusion = Arc::new(ShipKeysRule::new(shipping));
+        let session =
+            plan::new_session(settings, Arc::clone(&runtime), attempt.frugal, fusion).map_err(from_datafusion)?;
 
         let statement = parse::parse_query(sql, &self.source_names())?;
         let path = self.search_path(&options.search_path)?;

@@ -22,5 +22,5 @@ pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
 pub use engine::{Engine, EngineConfig, QueryOptions};
 #[doc(hidden)]
 pub use plan::guards;
-pub use settings::{PushdownRule, PushdownRules, Settings};
+pub use settings::{KeyShipping, KeyStrategy, PushdownRule, PushdownRules, Settings};
 pub use tombolo_connector::{Error, ErrorCode, Result};

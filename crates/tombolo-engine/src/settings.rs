@@ -23,6 +23,8 @@ pub struct Settings {
     pub catalog_ttl: Duration,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
     pub join_counts: bool,
+    /// How a join's keys are sent to the source of its other side.
+    pub key_shipping: KeyShipping,
     /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
     pub pushdown: PushdownRules,
 }
@@ -39,8 +41,37 @@ impl Default for Settings {
             time_zone: Some("UTC".to_owned()),
             catalog_ttl: Duration::from_secs(300),
             join_counts: true,
+            key_shipping: KeyShipping::default(),
             pushdown: PushdownRules::ALL,
         }
+    }
+}
+
+/// How the distinct keys of one side of a join are sent to the source of its other side, which then sends only rows that match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyShipping {
+    /// When keys are sent.
+    pub strategy: KeyStrategy,
+    /// The most keys in one request, where the source does not take fewer.
+    pub batch_keys: usize,
+    /// The most distinct keys that are collected. With more of them the source is read without keys.
+    pub max_keys: usize,
+}
+
+/// When keys are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStrategy {
+    /// Where it costs less than to read without them, by estimates before and by the number of keys at run time.
+    Adaptive,
+    /// Wherever a source takes them, up to the most that are collected: to compare, and to find faults.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Default for KeyShipping {
+    fn default() -> Self {
+        Self { strategy: KeyStrategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
     }
 }
 
@@ -49,9 +80,9 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushdownRules(u16);
 
-/// An operator whose push-down can be switched off.
+/// What is pushed into sources and can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the operator of its name")]
+#[expect(missing_docs, reason = "each is the operator of its name; keys are those that arrive at run time")]
 pub enum PushdownRule {
     Filter,
     Projection,
@@ -61,6 +92,7 @@ pub enum PushdownRule {
     Sort,
     Limit,
     Union,
+    Keys,
 }
 
 impl PushdownRule {
@@ -74,6 +106,7 @@ impl PushdownRule {
         Self::Sort,
         Self::Limit,
         Self::Union,
+        Self::Keys,
     ];
 }
 
@@ -87,6 +120,11 @@ impl PushdownRules {
     #[must_use]
     pub fn without(self, rule: PushdownRule) -> Self {
         Self(self.0 & !(1 << rule as u16))
+    }
+
+    /// One rule alone.
+    pub fn only(rule: PushdownRule) -> Self {
+        Self(1 << rule as u16)
     }
 
     /// Whether an operator is offered.

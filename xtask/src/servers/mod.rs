@@ -7,7 +7,7 @@
 //! install. What only related kinds share is in `postgres_cluster` and `mysql_server`.
 
 mod crates_io;
-mod debian;
+pub(crate) mod debian;
 mod instance;
 pub(crate) mod lifecycle;
 mod lock;

@@ -120,11 +120,12 @@ impl ScanReader for PostgresReader {
             columns.push(ColumnReader::try_new(field, form, origin)?);
         }
         let copy = |text: &str| format!("{} COPY ({text}) TO STDOUT (FORMAT binary)", self.tag);
-        let part = match self.parts.get(partition) {
+        // Rows of single keys are found by an index, if at all, and not by ranges of pages.
+        let part = match self.parts.get(partition).filter(|_| keys.is_none()) {
             None => None,
             pages => {
                 let dialect = PostgresDialect { pages: pages.copied(), ..self.dialect };
-                let statement = copy(&sql::print(&dialect, &self.scan, keys)?.text);
+                let statement = copy(&sql::print(&dialect, &self.scan, None)?.text);
                 Some(Part { statement, is_first: partition == 0, snapshot: Arc::clone(&self.snapshot) })
             }
         };

@@ -31,6 +31,10 @@ impl ScanReader for ShardReader {
         self.readers.iter().map(|(_, reader)| reader.partitions()).sum()
     }
 
+    fn key_partitions(&self) -> usize {
+        self.readers.iter().map(|(_, reader)| reader.key_partitions()).sum()
+    }
+
     fn open(
         &self,
         mut partition: usize,
@@ -38,13 +42,14 @@ impl ScanReader for ShardReader {
         task: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         for (place, reader) in &self.readers {
-            if partition < reader.partitions() {
+            let streams = if keys.is_some() { reader.key_partitions() } else { reader.partitions() };
+            if partition < streams {
                 let stream = reader.open(partition, keys, task).map_err(|error| on_shard(error, place))?;
                 let place = place.clone();
                 let named = stream.map(move |batch| batch.map_err(|error| named(error, &place)));
                 return Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), named)));
             }
-            partition -= reader.partitions();
+            partition -= streams;
         }
         Err(Error::internal("a stream that there is not"))
     }

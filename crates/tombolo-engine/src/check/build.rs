@@ -4,8 +4,8 @@ use datafusion::common::JoinType;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::receipt::{JoinReceipt, JoinSideReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
-use crate::execute::{ScanSnapshot, SourceScanExec};
+use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
+use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec};
 use crate::fuse::{CountedJoin, SideCounts};
 use crate::plan::{expr_text, type_text};
 use crate::pushdown::NotPushedPart;
@@ -29,7 +29,13 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
         elapsed_ms: snapshot.elapsed_ms,
         read_at: snapshot.started_at,
         not_pushed: not_pushed(&node.not_pushed),
+        keys: scan.supplies().iter().map(|supply| keys(supply.report())).collect(),
     }
+}
+
+fn keys(report: KeyReport) -> KeyReceipt {
+    let KeyReport { from, to, keys, batches, reason, .. } = report;
+    KeyReceipt { from, to, collected: keys, requests: batches, reason }
 }
 
 /// The tables of a sub-query by their source's names, each once.
@@ -77,6 +83,7 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
         tables: tables.to_vec(),
         rows: counts.rows,
         matched,
+        reduced: counts.reduced,
     };
     // A semi or an anti join puts out rows of one side only; of the other it cannot be told which rows matched.
     let (left, right) = match join.join_type {

@@ -10,6 +10,7 @@ pub(crate) use build::{join, notices, spilled_bytes, sub_query};
 pub use explanation::{Explanation, PlanStep, RemoteStep, StepActuals};
 pub use origin::column_origins;
 pub use receipt::{
-    ColumnReceipt, JoinReceipt, JoinSideReceipt, LimitReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
+    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, LimitReceipt, NotPushed, Receipt, SubQueryOutcome,
+    SubQueryReceipt,
 };
 pub(crate) use steps::steps;

@@ -67,8 +67,11 @@ pub struct SubQueryReceipt {
     pub rows: u64,
     /// Bytes that came.
     pub bytes: u64,
-    /// Streams that were read side by side.
+    /// Streams that were opened: parts of a table side by side, or requests with keys.
     pub partitions: usize,
+    /// Keys that joins had for it when the query ran.
+    #[serde(default)]
+    pub keys: Vec<KeyReceipt>,
     /// From opening the first stream to the first row.
     pub first_row_ms: Option<f64>,
     /// From opening the first stream to the end of the last.
@@ -77,6 +80,21 @@ pub struct SubQueryReceipt {
     pub read_at: Option<DateTime<Utc>>,
     /// What the source was not given, and why.
     pub not_pushed: Vec<NotPushed>,
+}
+
+/// Keys of one side of a join that were to be sent to a source with the sub-query of the other side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeyReceipt {
+    /// Where the keys come from, as `table.column`.
+    pub from: String,
+    /// What they are compared with in the source.
+    pub to: String,
+    /// Distinct keys that were collected; `None` where the query did not come so far.
+    pub collected: Option<u64>,
+    /// Requests that the keys were sent in; `None` where they were not sent.
+    pub requests: Option<usize>,
+    /// Why they were not sent.
+    pub reason: Option<String>,
 }
 
 /// How a sub-query ended.
@@ -149,16 +167,19 @@ pub struct JoinSideReceipt {
     pub rows: u64,
     /// Rows that found a partner; `None` where the join cannot tell.
     pub matched: Option<u64>,
+    /// Whether the source was asked for rows with certain keys only, so that nothing is known of its other rows.
+    #[serde(default)]
+    pub reduced: bool,
 }
 
 impl JoinSideReceipt {
-    /// Rows that found no partner.
+    /// Rows that found no partner; `None` where it is not known how many rows there are.
     pub fn unmatched(&self) -> Option<u64> {
-        self.matched.map(|matched| self.rows.saturating_sub(matched))
+        self.matched.filter(|_| !self.reduced).map(|matched| self.rows.saturating_sub(matched))
     }
 
     /// The share of rows that found a partner, 0 to 1.
     pub fn match_rate(&self) -> Option<f64> {
-        self.matched.filter(|_| self.rows > 0).map(|matched| matched as f64 / self.rows as f64)
+        self.matched.filter(|_| self.rows > 0 && !self.reduced).map(|matched| matched as f64 / self.rows as f64)
     }
 }

@@ -16,8 +16,8 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
-use crate::execute::SourceScanExec;
-use crate::fuse::JoinCountExec;
+use crate::execute::{KeyReport, SourceScanExec};
+use crate::fuse::{CollectKeysExec, JoinCountExec};
 use crate::plan::plain_physical;
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
@@ -30,6 +30,7 @@ const PLUMBING: &[&str] = &[
     "OutputRequirementExec",
     "BufferExec",
     "UnorderedExec",
+    "CollectKeysExec",
 ];
 
 /// Tells a physical plan as steps; with `analyzed`, with what was seen when it ran.
@@ -135,7 +136,7 @@ impl Steps {
             id: 0,
             operator: "read".to_owned(),
             strategy: (!pushed.is_empty()).then(|| "pushdown".to_owned()),
-            details: Vec::new(),
+            details: scan.supplies().iter().map(|supply| ("keys".to_owned(), self.keys(&supply.report()))).collect(),
             remote: Some(RemoteStep {
                 source: node.source.name().to_owned(),
                 kind: node.source.kind().to_owned(),
@@ -158,12 +159,30 @@ impl Steps {
         }
     }
 
+    /// What keys a source is to be sent, and when it has run, what became of them.
+    fn keys(&self, report: &KeyReport) -> String {
+        let KeyReport { from, to, .. } = report;
+        let seen = match (report.keys, report.batches, &report.reason) {
+            (Some(keys), Some(requests), _) if self.analyzed => Some(format!("{keys} keys in {requests} requests")),
+            (Some(keys), None, Some(reason)) if self.analyzed => Some(format!("{keys} keys, not shipped: {reason}")),
+            _ => None,
+        };
+        let expected = || {
+            format!(
+                "about {} keys; {:.1} ms to ship them, {:.1} ms to read all",
+                report.estimated_keys, report.ship_ms, report.read_all_ms
+            )
+        };
+        format!("{to} in the keys of {from} ({})", seen.unwrap_or_else(expected))
+    }
+
     fn describe(&self, plan: &Arc<dyn ExecutionPlan>, step: &mut PlanStep) {
         let mut detail = |label: &str, text: String| step.details.push((label.to_owned(), text));
         if let Some(join) = cast::<HashJoinExec>(plan) {
             step.operator = "join".to_owned();
             step.strategy = Some(
                 match join.partition_mode() {
+                    _ if ships_keys(plan) => "key shipping",
                     PartitionMode::CollectLeft => "broadcast",
                     PartitionMode::Partitioned | PartitionMode::Auto => "repartition",
                 }
@@ -178,7 +197,8 @@ impl Steps {
             }
         } else if let Some(join) = cast::<SortMergeJoinExec>(plan) {
             step.operator = "join".to_owned();
-            step.strategy = Some("sort-merge".to_owned());
+            let strategy = if ships_keys(plan) { "key shipping, sort-merge" } else { "sort-merge" };
+            step.strategy = Some(strategy.to_owned());
             let on: Vec<String> =
                 join.on().iter().map(|(left, right)| format!("{} = {}", text(left), text(right))).collect();
             detail("type", kind(join.join_type()).to_owned());
@@ -247,12 +267,24 @@ impl Steps {
         }
         let receipt = join_receipt(counter.join());
         for (label, side) in [("left", &receipt.left), ("right", &receipt.right)] {
-            if let Some(matched) = side.matched {
+            if side.reduced {
+                let text = format!("{} rows have a key that was shipped ({})", side.rows, side.tables.join(", "));
+                step.details.push((label.to_owned(), text));
+            } else if let Some(matched) = side.matched {
                 let text = format!("{matched} of {} rows found a partner ({})", side.rows, side.tables.join(", "));
                 step.details.push((label.to_owned(), text));
             }
         }
     }
+}
+
+/// Whether one side of a join gives its keys to the other.
+fn ships_keys(join: &Arc<dyn ExecutionPlan>) -> bool {
+    fn collects(plan: &Arc<dyn ExecutionPlan>) -> bool {
+        let is_plumbing = PLUMBING.contains(&plan.name()) || plan.is::<SortExec>();
+        plan.is::<CollectKeysExec>() || (is_plumbing && plan.children().into_iter().any(collects))
+    }
+    join.children().into_iter().any(collects)
 }
 
 /// A limit that an operator keeps beside its own work, which no step of its own shows.

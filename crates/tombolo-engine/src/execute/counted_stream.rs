@@ -7,15 +7,54 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
+use tombolo_connector::StreamWrapper;
 
 use super::counters::ScanCounters;
 use super::panics::CaughtPanics;
 use super::promise::RowPromise;
 use crate::error::from_datafusion;
 
+/// What is put around each stream of a sub-query, and what they share.
+#[derive(Debug, Clone)]
+pub(super) struct Dress {
+    pub(super) source: String,
+    pub(super) schema: SchemaRef,
+    pub(super) wrappers: Vec<Arc<dyn StreamWrapper>>,
+    pub(super) counters: Arc<ScanCounters>,
+    /// How many rows there are, where that was counted and all are read.
+    pub(super) promise: Option<Arc<RowPromise>>,
+}
+
+impl Dress {
+    pub(super) fn around(
+        &self,
+        stream: SendableRecordBatchStream,
+        promise: Option<Arc<RowPromise>>,
+        partition: usize,
+    ) -> SendableRecordBatchStream {
+        let inner = self.wrappers.iter().fold(stream, |stream, wrapper| wrapper.wrap(stream));
+        Box::pin(CountedStream {
+            inner: CaughtPanics::around(inner, format!("the code that reads source `{}`", self.source)),
+            schema: Arc::clone(&self.schema),
+            counters: Arc::clone(&self.counters),
+            source: self.source.clone(),
+            promise,
+            partition,
+            is_opened: false,
+            is_ended: false,
+            rows: 0,
+        })
+    }
+
+    /// An error with the name of the source.
+    pub(super) fn named(&self, error: DataFusionError) -> DataFusionError {
+        named(error, &self.source)
+    }
+}
+
 /// One stream of a sub-query: counts what goes by, gives each batch the names and nullability of the plan, and names the source
 /// in every error.
-pub(super) struct CountedStream {
+struct CountedStream {
     inner: CaughtPanics,
     schema: SchemaRef,
     counters: Arc<ScanCounters>,
@@ -28,27 +67,6 @@ pub(super) struct CountedStream {
 }
 
 impl CountedStream {
-    pub(super) fn new(
-        inner: SendableRecordBatchStream,
-        schema: SchemaRef,
-        source: &str,
-        counters: Arc<ScanCounters>,
-        promise: Option<Arc<RowPromise>>,
-        partition: usize,
-    ) -> Self {
-        Self {
-            inner: CaughtPanics::around(inner, format!("the code that reads source `{source}`")),
-            schema,
-            counters,
-            source: source.to_owned(),
-            promise,
-            partition,
-            is_opened: false,
-            is_ended: false,
-            rows: 0,
-        }
-    }
-
     fn end(&mut self) -> Option<Result<RecordBatch>> {
         if std::mem::replace(&mut self.is_ended, true) {
             return None;
@@ -63,7 +81,7 @@ impl CountedStream {
 }
 
 /// The error with the name of the source that it comes from.
-pub(super) fn named(error: DataFusionError, source: &str) -> DataFusionError {
+fn named(error: DataFusionError, source: &str) -> DataFusionError {
     from_datafusion(error).with_source_name(source).into()
 }
 

@@ -2,6 +2,7 @@
 
 mod counted_stream;
 mod counters;
+mod keys;
 mod memory;
 mod panics;
 mod planner;
@@ -9,6 +10,7 @@ mod promise;
 mod scan_exec;
 
 pub use counters::{ScanCounters, ScanSnapshot};
+pub use keys::{KeyChoice, KeyReport, KeySupply};
 pub use memory::{PeakPool, has_hash_join, runtime};
 pub use panics::{CaughtPanics, panicked};
 pub use planner::SourceScanPlanner;

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -13,25 +13,26 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics, StreamWrapper};
+use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics};
 
-use super::counted_stream::{CountedStream, named};
+use super::counted_stream::Dress;
 use super::counters::ScanCounters;
+use super::keys::{KeySupply, KeyedRead};
 use super::promise::RowPromise;
 use crate::pushdown::SourceScan;
 
 /// Reads one sub-query: a leaf over the connector's own reader, or a shell around the DataFusion operator that the connector
 /// gave, through which DataFusion's own optimisations pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SourceScanExec {
     scan: SourceScan,
     native: NativeQuery,
     input: Input,
     statistics: ScanStatistics,
-    wrappers: Vec<Arc<dyn StreamWrapper>>,
-    counters: Arc<ScanCounters>,
-    promise: Option<Arc<RowPromise>>,
-    schema: SchemaRef,
+    dress: Dress,
+    /// What gives keys when the query runs, to any form that the plan's rewriting gives this scan.
+    supplies: Arc<Mutex<Vec<Arc<dyn KeySupply>>>>,
+    keyed: Option<Arc<KeyedRead>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -66,10 +67,11 @@ impl SourceScanExec {
                 scan.id
             );
         }
-        let properties = properties(&scan, &schema, &input)?;
+        let properties = properties(&scan, &schema, &input, 1)?;
         let promise = promise(&statistics, &input, &properties);
-        let counters = ScanCounters::new();
-        Ok(Self { scan, native, input, statistics, wrappers, counters, promise, schema, properties })
+        let (source, counters) = (scan.source.name().to_owned(), ScanCounters::new());
+        let dress = Dress { source, schema, wrappers, counters, promise };
+        Ok(Self { scan, native, input, statistics, dress, supplies: Arc::default(), keyed: None, properties })
     }
 
     /// The sub-query in the logical plan.
@@ -84,7 +86,7 @@ impl SourceScanExec {
 
     /// What it has delivered.
     pub fn counters(&self) -> &Arc<ScanCounters> {
-        &self.counters
+        &self.dress.counters
     }
 
     /// The rows that are expected, where something is known.
@@ -97,20 +99,39 @@ impl SourceScanExec {
         self.properties.partitioning.partition_count()
     }
 
+    /// What is known of the size of the answer, without keys.
+    pub fn scan_statistics(&self) -> &ScanStatistics {
+        &self.statistics
+    }
+
+    /// What gives it keys when the query runs.
+    pub fn supplies(&self) -> Vec<Arc<dyn KeySupply>> {
+        self.supplies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it can be asked for rows of single keys.
+    pub fn takes_keys(&self) -> bool {
+        matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty()
+    }
+
+    /// The same scan, which waits for these keys too; it is read over up to `streams` streams, and `statistics` are what is
+    /// expected of it then.
+    ///
+    /// # Errors
+    /// An internal error where it takes no keys.
+    pub fn with_keys(&self, supply: Arc<dyn KeySupply>, streams: usize, statistics: ScanStatistics) -> Result<Self> {
+        let Input::Reader(reader) = &self.input else { return internal_err!("#{} takes no keys", self.scan.id) };
+        self.supplies.lock().unwrap_or_else(PoisonError::into_inner).push(supply);
+        let keyed = KeyedRead::new(Arc::clone(reader), self.dress.clone(), self.supplies());
+        let properties = properties(&self.scan, &self.dress.schema, &self.input, streams)?;
+        Ok(Self { properties, statistics, keyed: Some(Arc::new(keyed)), ..self.clone() })
+    }
+
     fn with_plan(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let input = Input::Plan(plan);
-        let properties = properties(&self.scan, &self.schema, &input)?;
-        Ok(Self {
-            promise: promise(&self.statistics, &input, &properties),
-            properties,
-            input,
-            scan: self.scan.clone(),
-            native: self.native.clone(),
-            wrappers: self.wrappers.clone(),
-            counters: Arc::clone(&self.counters),
-            schema: Arc::clone(&self.schema),
-            statistics: self.statistics,
-        })
+        let properties = properties(&self.scan, &self.dress.schema, &input, 1)?;
+        let promise = promise(&self.statistics, &input, &properties);
+        Ok(Self { properties, input, dress: Dress { promise, ..self.dress.clone() }, ..self.clone() })
     }
 }
 
@@ -120,9 +141,10 @@ fn same_types(wanted: &Schema, given: &Schema) -> bool {
         && wanted.fields().iter().zip(given.fields()).all(|(wanted, given)| wanted.data_type() == given.data_type())
 }
 
-fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input) -> Result<Arc<PlanProperties>> {
+fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input, least: usize) -> Result<Arc<PlanProperties>> {
     let partitions = match input {
-        Input::Reader(reader) => reader.partitions(),
+        Input::Reader(reader) if reader.partitions() > 0 => reader.partitions().max(least),
+        Input::Reader(_) => 0,
         Input::Plan(plan) => plan.properties().partitioning.partition_count(),
     };
     if partitions == 0 || (partitions > 1 && !scan.order.is_empty()) {
@@ -233,17 +255,15 @@ impl ExecutionPlan for SourceScanExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let source = self.scan.source.name();
+        if let Some(keyed) = &self.keyed {
+            return Ok(Arc::clone(keyed).open(partition, context));
+        }
         let opened = match &self.input {
             Input::Reader(reader) => reader.open(partition, None, &context).map_err(DataFusionError::from),
             Input::Plan(plan) => plan.execute(partition, context),
         };
-        let mut stream = opened.map_err(|error| named(error, source))?;
-        for wrapper in &self.wrappers {
-            stream = wrapper.wrap(stream);
-        }
-        let (schema, counters) = (Arc::clone(&self.schema), Arc::clone(&self.counters));
-        Ok(Box::pin(CountedStream::new(stream, schema, source, counters, self.promise.clone(), partition)))
+        let stream = opened.map_err(|error| self.dress.named(error))?;
+        Ok(self.dress.around(stream, self.dress.promise.clone(), partition))
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
@@ -254,7 +274,7 @@ impl ExecutionPlan for SourceScanExec {
         if let (Input::Plan(_), Some(below)) = (&self.input, inputs.first()) {
             return Ok(Arc::clone(below));
         }
-        let mut statistics = Statistics::new_unknown(&self.schema);
+        let mut statistics = Statistics::new_unknown(&self.dress.schema);
         let share = |value: u64| {
             let value = usize::try_from(value).unwrap_or(usize::MAX);
             if args.partition().is_some() { value / self.partitions() } else { value }

@@ -55,6 +55,20 @@ impl ExtensionPlanner for JoinCountPlanner {
     }
 }
 
+/// A side of a counted join that is not read whole where keys are shipped.
+#[derive(Debug, Clone)]
+pub(super) struct Reduced {
+    join: Arc<CountedJoin>,
+    which: Which,
+}
+
+impl Reduced {
+    /// Takes note that it was not.
+    pub(super) fn mark(&self) {
+        self.join.tally.side(self.which).reduce();
+    }
+}
+
 /// What a counter does beside counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
@@ -95,6 +109,15 @@ impl JoinCountExec {
     /// The join that is counted.
     pub fn join(&self) -> &Arc<CountedJoin> {
         &self.join
+    }
+
+    /// The sides of its join that it sees, or that are below it.
+    pub(super) fn reduced(&self) -> Vec<Reduced> {
+        let of = |which| Reduced { join: Arc::clone(&self.join), which };
+        match self.work {
+            Work::Enter { which, .. } => vec![of(which)],
+            Work::Leave { .. } => vec![of(Which::Left), of(Which::Right)],
+        }
     }
 
     /// Whether this counter stands above its join.

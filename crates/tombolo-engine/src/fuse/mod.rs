@@ -1,12 +1,14 @@
 //! Streams → one stream. Adaptive choices are recorded.
 //!
-//! Joins, unions, aggregates and sorts over several sources run on DataFusion's operators. What is added here counts, for
-//! every join, which rows of both sides found a partner.
+//! Joins, unions, aggregates and sorts over several sources run on DataFusion's operators. What is added here ships the keys of
+//! one side of a join to the source of the other ([`ship`]), and counts, for every join, which rows of both sides found a partner.
 
 mod count_exec;
 mod count_node;
+pub mod ship;
 mod tally;
 
 pub use count_exec::{JoinCountExec, JoinCountPlanner};
 pub use count_node::{CountedJoin, count_joins};
+pub use ship::{CollectKeysExec, ShipKeysRule};
 pub use tally::{JoinCounts, JoinTally, SideCounts};

@@ -21,6 +21,7 @@ pub(super) struct Side {
     streams: AtomicUsize,
     unfinished: AtomicUsize,
     started: AtomicBool,
+    reduced: AtomicBool,
     matched: Mutex<Vec<Option<Box<[u64; CHUNK_WORDS]>>>>,
 }
 
@@ -53,6 +54,8 @@ pub struct SideCounts {
     pub matched: u64,
     /// Whether the side was read to its end.
     pub complete: bool,
+    /// Whether only rows were read that have one of the keys that were shipped, so that nothing is known of others.
+    pub reduced: bool,
 }
 
 impl JoinTally {
@@ -98,6 +101,10 @@ impl Side {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn reduce(&self) {
+        self.reduced.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn finish(&self) {
         self.unfinished.fetch_sub(1, Ordering::Relaxed);
     }
@@ -128,6 +135,7 @@ impl Side {
             rows: self.next_row.load(Ordering::Relaxed),
             matched: chunks.iter().flatten().flat_map(|chunk| chunk.iter()).map(ones).sum(),
             complete: self.started.load(Ordering::Relaxed) && self.unfinished.load(Ordering::Relaxed) == 0,
+            reduced: self.reduced.load(Ordering::Relaxed),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::error::from_datafusion;
 use context::PlanContext;
 
 pub(crate) use checked::{plain, plain_physical};
+pub(crate) use guards::UnorderedExec;
 pub(crate) use names::named_output;
 pub(crate) use session::new_session;
 pub(crate) use text::{expr_text, join_texts, type_text};

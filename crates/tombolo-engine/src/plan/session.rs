@@ -15,9 +15,17 @@ use crate::settings::Settings;
 /// Rows in a batch where memory is short: what spilled is read back a batch from each file.
 const FRUGAL_BATCH: usize = 1024;
 
+type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
 /// Makes the DataFusion session of one query. A `frugal` one is slower and needs less memory: one stream, smaller batches,
-/// and sort-merge joins wherever they can be.
-pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal: bool) -> Result<SessionState> {
+/// and sort-merge joins wherever they can be. `fusion` is a later stage's rule about joins; it comes when their sides were chosen,
+/// and before streams are split and sorted for them.
+pub(crate) fn new_session(
+    settings: &Settings,
+    runtime: Arc<RuntimeEnv>,
+    frugal: bool,
+    fusion: PhysicalRule,
+) -> Result<SessionState> {
     let parallel = if frugal { 1 } else { settings.parallel.max(1) };
     let batch_size = if frugal { settings.batch_size.min(FRUGAL_BATCH) } else { settings.batch_size };
     let mut config = SessionConfig::new()
@@ -35,7 +43,7 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
         .with_runtime_env(runtime)
         .with_default_features()
         .with_optimizer_rules(logical_rules())
-        .with_physical_optimizer_rules(if frugal { frugal_rules() } else { physical_rules() })
+        .with_physical_optimizer_rules(rules(frugal, fusion))
         .build();
     // The one time that all of a query's now(), current_date() and current_time() are.
     session.mark_start_execution();
@@ -46,8 +54,12 @@ pub(crate) fn new_session(settings: &Settings, runtime: Arc<RuntimeEnv>, frugal:
     Ok(session)
 }
 
-fn frugal_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn rules(frugal: bool, fusion: PhysicalRule) -> Vec<PhysicalRule> {
     let mut rules = physical_rules();
-    rules.insert(0, Arc::new(sort_merge::RULE));
+    let chosen = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
+    rules.insert(chosen, fusion);
+    if frugal {
+        rules.insert(0, Arc::new(sort_merge::RULE));
+    }
     rules
 }

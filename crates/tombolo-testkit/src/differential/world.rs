@@ -8,7 +8,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use tokio::task::JoinSet;
 use tombolo_connector::Registry;
-use tombolo_engine::{Engine, ErrorCode, PushdownRule, PushdownRules, QueryOptions, Settings};
+use tombolo_engine::{
+    Engine, ErrorCode, KeyShipping, KeyStrategy, PushdownRule, PushdownRules, QueryOptions, Settings,
+};
 
 use super::alone::Alone;
 use crate::fixtures::Fixture;
@@ -164,7 +166,17 @@ impl World {
                 }),
             },
         ];
-        for &rule in PushdownRule::ALL {
+        for (name, pushdown, batch_keys, max_keys) in [
+            ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX),
+            ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50),
+        ] {
+            let key_shipping = KeyShipping { strategy: KeyStrategy::Always, batch_keys, max_keys };
+            let change =
+                |settings: &mut Settings| (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
+            ways.push(Way { name: name.to_owned(), engine: settings(&change) });
+        }
+        // Without keys there is what all other ways do.
+        for &rule in PushdownRule::ALL.iter().filter(|rule| **rule != PushdownRule::Keys) {
             ways.push(Way {
                 name: format!("no push-down of {rule:?}"),
                 engine: settings(&|settings| settings.pushdown = PushdownRules::ALL.without(rule)),

@@ -13,6 +13,7 @@ mod fixtures;
 mod found;
 mod fuzz;
 mod islands;
+mod key_shipping;
 mod leaks;
 mod liars;
 mod memory;

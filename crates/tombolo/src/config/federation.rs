@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
-use tombolo_engine::{PushdownRules, Settings};
+use tombolo_engine::{KeyStrategy, PushdownRules, Settings};
 use toml_edit::TableLike;
 
 use super::key::option_value;
@@ -42,6 +42,24 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         OptionKind::Boolean,
         Some("true"),
         "Whether the receipt counts the matched and unmatched rows of joins that run here.",
+    ),
+    spec(
+        "key_shipping",
+        OptionKind::Choice(&["adaptive", "always", "never"]),
+        Some("adaptive"),
+        "When the keys of one side of a join are sent to the source of the other: where that is expected to cost less, always, or never.",
+    ),
+    spec(
+        "key_batch",
+        OptionKind::Integer,
+        Some("10000"),
+        "The most keys in one request, where the source does not take fewer.",
+    ),
+    spec(
+        "max_keys",
+        OptionKind::Integer,
+        Some("1000000"),
+        "The most distinct keys that a join collects to be sent; with more of them, the source is read without keys.",
     ),
     spec(
         "pushdown",
@@ -126,6 +144,14 @@ impl Federation {
         settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
         settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
         settings.join_counts = all.boolean("join_counts");
+        let shipping = &mut settings.key_shipping;
+        shipping.strategy = match all.text("key_shipping").as_deref() {
+            Some("always") => KeyStrategy::Always,
+            Some("never") => KeyStrategy::Never,
+            _ => KeyStrategy::Adaptive,
+        };
+        shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
+        shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
         settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {
             settings,
@@ -139,7 +165,7 @@ impl Federation {
 /// Refuses values of the right kind that no query could run with.
 pub(crate) fn check_range(name: &str, value: &str) -> Result<()> {
     let least = match name {
-        "batch_size" | "parallel" => 1,
+        "batch_size" | "parallel" | "key_batch" => 1,
         _ => return Ok(()),
     };
     match value.parse::<u64>() {

@@ -152,7 +152,7 @@ fn time(text: &str) -> DateTime<Utc> {
 }
 
 fn side(table: &str, rows: u64, matched: Option<u64>) -> JoinSideReceipt {
-    JoinSideReceipt { tables: vec![table.to_owned()], rows, matched }
+    JoinSideReceipt { tables: vec![table.to_owned()], rows, matched, reduced: false }
 }
 
 /// A receipt that has something to say everywhere.
@@ -179,6 +179,7 @@ pub(crate) fn receipt() -> Receipt {
                 rows: 2_000,
                 bytes: 96_000,
                 partitions: 1,
+                keys: Vec::new(),
                 first_row_ms: Some(1.2),
                 elapsed_ms: Some(12.3),
                 read_at: Some(time("2026-01-31T10:00:00.123Z")),
@@ -200,6 +201,7 @@ pub(crate) fn receipt() -> Receipt {
                 rows: 10_000,
                 bytes: 1_234_567,
                 partitions: 2,
+                keys: Vec::new(),
                 first_row_ms: None,
                 elapsed_ms: Some(48.0),
                 read_at: Some(time("2026-01-31T10:00:00.125Z")),

@@ -1,8 +1,12 @@
 //! `cargo xtask bench`: measurements of what the project promises about speed.
 
+mod join;
 mod machine;
 mod measure;
+mod peers;
+mod runner;
 mod scan;
+mod server;
 mod startup;
 
 use std::fs;
@@ -24,11 +28,12 @@ pub(crate) struct Args {
     /// What to measure [default: everything]
     ///
     /// startup: from the start of the command line to the first row, with the catalog warm.
-    /// scan: a whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes and other readers
+    /// scan: a whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes and other readers.
+    /// join: customers in MariaDB with their orders in PostgreSQL, beside a hand-written program and other engines
     name: Option<String>,
-    /// How often
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    /// How often [default: 7 for join, 30 for the others]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
     /// Also write the result to benches/results/NAME.md
     #[arg(long)]
     save: bool,
@@ -36,11 +41,17 @@ pub(crate) struct Args {
 
 struct Bench {
     name: &'static str,
+    /// How often, unless it is said.
+    runs: u32,
     /// Returns the report, in Markdown.
     run: fn(u32) -> Result<String>,
 }
 
-static BENCHES: &[Bench] = &[Bench { name: "startup", run: startup::run }, Bench { name: "scan", run: scan::run }];
+static BENCHES: &[Bench] = &[
+    Bench { name: "startup", runs: 30, run: startup::run },
+    Bench { name: "scan", runs: 30, run: scan::run },
+    Bench { name: "join", runs: 7, run: join::run },
+];
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Some(name) = &args.name
@@ -50,7 +61,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         bail!("there is no benchmark called `{name}`{}", names::suggestion(name, known));
     }
     for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
-        let report = format!("{}\n{}{}", (bench.run)(args.runs)?, Machine::of_here(), commit());
+        let report = format!("{}\n{}{}", (bench.run)(args.runs.unwrap_or(bench.runs))?, Machine::of_here(), commit());
         say!("{report}");
         if args.save {
             let folder = workspace::root()?.join("benches/results");

@@ -1,16 +1,16 @@
 //! A whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes thrown away and other readers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::measure::{Spread, milliseconds};
+use super::peers;
+use super::server::Server;
 use crate::interrupt::Interrupt;
 use crate::output::complain;
-use crate::servers::lifecycle::{self, Lease, Started};
-use crate::servers::{self, tools};
 use crate::{cargo, workspace};
 
 /// Contenders take turns, so that what else the machine does meets all of them.
@@ -21,23 +21,11 @@ const ROWS: [u64; 2] = [1_000_000, 10_000_000];
 /// What takes so many times as long as the first contender with the smaller table is run once with the larger.
 const SLOW: f64 = 2.0;
 
-/// What other readers are measured in these versions of, from PyPI.
-const PEERS: [&str; 6] = [
-    "duckdb==1.5.5",
-    "duckdb-extensions==1.5.5",
-    "duckdb-extension-postgres-scanner==1.5.5",
-    "duckdb-extension-mysql-scanner==1.5.5",
-    "connectorx==0.4.6",
-    "pyarrow==26.0.1",
-];
-
 const TABLE: &str = "bench_rows";
 
 /// A server with the table in it, and its contenders: the first is what the others are measured by.
 struct Place {
     server: &'static str,
-    variable: &'static str,
-    client: &'static str,
     title: &'static str,
     load: fn(u64) -> String,
     contenders: &'static [Contender],
@@ -61,8 +49,6 @@ enum How {
 static PLACES: [Place; 2] = [
     Place {
         server: "postgres",
-        variable: "TOMBOLO_TEST_POSTGRES_URL",
-        client: "psql",
         title: "PostgreSQL",
         load: postgres_rows,
         contenders: &[
@@ -76,8 +62,6 @@ static PLACES: [Place; 2] = [
     },
     Place {
         server: "mariadb",
-        variable: "TOMBOLO_TEST_MARIADB_URL",
-        client: "mariadb",
         title: "MariaDB",
         load: mariadb_rows,
         contenders: &[
@@ -105,14 +89,14 @@ pub(super) fn run(runs: u32) -> Result<String> {
         bail!("the release build failed");
     }
     let tombolo = workspace::target_dir()?.join("release/examples/scan");
-    let python = peers()?;
+    let python = peers::READERS.python()?;
     let interrupt = Interrupt::install()?;
     let mut report = format!(
         "# A whole table into Arrow\n\n`SELECT *` of ten mixed columns (bigint key, integer, smallint with nulls, decimal, double, \
          timestamp, date with nulls, boolean,\nshort text, text with nulls), over the loopback interface, from the question to the \
          last row; connecting and loading of\nmodules are not in it. The readers take turns, in {ROUNDS} rounds. Milliseconds; \
          peak memory of the reading process in MB.\nReaders in Python: {}.\n",
-        PEERS.join(", ")
+        peers::READERS.packages.join(", ")
     );
     for place in &PLACES {
         let mut is_slow = vec![false; place.contenders.len()];
@@ -134,7 +118,7 @@ fn measured(
     python: &Path,
     interrupt: &Interrupt,
 ) -> Result<String> {
-    let server = Server::start(place, interrupt)?;
+    let server = Server::start(place.server, interrupt)?;
     complain!("{}: making {rows} rows …", place.title);
     server.run_sql(&(place.load)(rows))?;
     let mut taken: Vec<Taken> = place.contenders.iter().map(|_| Taken::default()).collect();
@@ -159,11 +143,11 @@ fn measured(
         }
     }
     server.run_sql(&format!("DROP TABLE {TABLE};"))?;
-    server.lease.end()?;
     let mut text = format!(
         "\n## {} {}, {rows} rows\n\n| | runs | min | median | max | of the first | peak MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
         place.title, server.version,
     );
+    server.end()?;
     let mut first = None;
     for ((contender, taken), is_slow) in place.contenders.iter().zip(taken).zip(is_slow) {
         let runs = taken.times.len();
@@ -223,74 +207,6 @@ impl Contender {
         };
         Ok(number.and_then(|number| number.parse::<f64>().ok()).map(|ms| Duration::from_secs_f64(ms / 1000.0)))
     }
-}
-
-/// A server that runs for the measurement.
-struct Server {
-    url: String,
-    version: String,
-    client: PathBuf,
-    is_mysql: bool,
-    lease: Lease,
-}
-
-impl Server {
-    fn start(place: &Place, interrupt: &Interrupt) -> Result<Self> {
-        let kind = servers::kind(place.server)?;
-        let binaries = lifecycle::obtain(kind)?;
-        let client = [binaries.join(place.client), Path::new("/usr/bin").join(place.client)];
-        let client = client.into_iter().find(|path| path.exists());
-        let client = client.with_context(|| format!("{} has no client {}", place.title, place.client))?;
-        let (started, lease) = lifecycle::lease(kind, binaries, interrupt)?;
-        let (Started::Now(running) | Started::Before(running)) = started;
-        let url = running.environment.iter().find(|(name, _)| name == place.variable).map(|(_, url)| url.clone());
-        let url = url.with_context(|| format!("{} does not say where it is", place.title))?;
-        Ok(Self { url, version: running.version, client, is_mysql: place.server == "mariadb", lease })
-    }
-
-    fn run_sql(&self, sql: &str) -> Result<()> {
-        let mut command = Command::new(&self.client);
-        if self.is_mysql {
-            // mariadb://user:password@host:port/database, as the server's own kind writes it.
-            let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-            let (account, place) = rest.rsplit_once('@').context("the URL names no account")?;
-            let (user, password) = account.split_once(':').context("the URL has no password")?;
-            let (address, database) = place.split_once('/').context("the URL names no database")?;
-            let (host, port) = address.split_once(':').context("the URL names no port")?;
-            command.args(["--no-defaults", "-h", host, "-P", port, "-u", user, database, "-e", sql]);
-            command.env("MYSQL_PWD", password);
-        } else {
-            command.args([self.url.as_str(), "-q", "-v", "ON_ERROR_STOP=1"]);
-            for statement in sql.split_inclusive(';') {
-                command.args(["-c", statement]);
-            }
-        }
-        let output = command.stdin(Stdio::null()).output().context("cannot run the server's client")?;
-        if !output.status.success() {
-            bail!("the table could not be made: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
-    }
-}
-
-/// The Python that has the peers, after getting them where that is needed.
-fn peers() -> Result<PathBuf> {
-    let folder = tools::folder("bench-peers", "1")?;
-    let python = folder.join("bin/python");
-    if python.exists() {
-        return Ok(python);
-    }
-    complain!("getting the readers to measure beside with pip …");
-    let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().context("cannot run python3")?;
-    if !made.success() {
-        bail!("python3 cannot make a virtual environment; on Debian, as root: apt-get install python3-venv");
-    }
-    let got = Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PEERS).status()?;
-    if !got.success() {
-        std::fs::remove_dir_all(&folder)?;
-        bail!("pip could not get {}", PEERS.join(", "));
-    }
-    Ok(python)
 }
 
 fn postgres_rows(rows: u64) -> String {

@@ -32,6 +32,7 @@ use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten};
 use sort_keys::SortKeysRule;
+pub(crate) use unordered::UnorderedExec;
 
 /// DataFusion's logical rules, ours before and around some of them.
 pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {

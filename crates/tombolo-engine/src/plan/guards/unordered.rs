@@ -11,7 +11,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 
 /// Passes rows on, and says nothing of their order or of which columns are constant.
 #[derive(Debug)]
-pub(super) struct UnorderedExec {
+pub(crate) struct UnorderedExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }

@@ -1,5 +1,5 @@
 use tombolo_engine::check::{
-    ColumnReceipt, JoinReceipt, JoinSideReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
+    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
 };
 
 use crate::render::number;
@@ -132,10 +132,26 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
         SubQueryOutcome::NotRun => lines.push(Line::Text("the rest of the plan had no use for it".to_owned())),
         SubQueryOutcome::Failed => lines.push(Line::Warning("failed".to_owned())),
     }
+    lines.extend(query.keys.iter().map(|keys| Line::Text(shipped_keys(keys))));
     // A join that ran here has a place of its own in the receipt.
     let stayed = query.not_pushed.iter().filter(|part| part.operator != "join");
     lines.extend(stayed.map(|part| Line::Text(not_pushed(part))));
     Entry { name: format!("{} ({})", query.source, query.kind), facts, lines }
+}
+
+/// What became of the keys that a join had for a sub-query.
+fn shipped_keys(keys: &KeyReceipt) -> String {
+    let KeyReceipt { from, to, collected, requests, reason } = keys;
+    let count = |count: u64| if count == 1 { "1 key".to_owned() } else { format!("{} keys", number::count(count)) };
+    match (collected, requests, reason) {
+        (Some(collected), Some(0), _) => format!("asked nothing: {} of {from}, none for {to}", count(*collected)),
+        (Some(collected), Some(1), _) => format!("asked with {} of {from} for {to}", count(*collected)),
+        (Some(collected), Some(requests), _) => {
+            format!("asked {} times with {} of {from} for {to}", number::count(*requests as u64), count(*collected))
+        }
+        (_, None, Some(reason)) => format!("asked without the keys of {from}: {reason}"),
+        _ => format!("the keys of {from} for {to} were not collected"),
+    }
 }
 
 /// What a source was not given and why: `filter lower(name) = 'x' stayed here: …`.
@@ -173,6 +189,10 @@ fn join(join: &JoinReceipt) -> Entry {
 fn side(side: &JoinSideReceipt, name: &str, other: &str) -> Line {
     let rows = number::rows(side.rows);
     match (side.matched, side.unmatched()) {
+        _ if side.reduced && side.rows == 0 => {
+            Line::Text(format!("{name} → {other}: no row of {name} has one of its keys"))
+        }
+        _ if side.reduced => Line::Text(format!("{name} → {other}: {rows} have one of its keys; only these were read")),
         _ if side.rows == 0 => Line::Warning(format!("{name} → {other}: no rows came from {name}")),
         (Some(_), Some(0)) if side.rows == 1 => Line::Text(format!("{name} → {other}: the one row found a match")),
         (Some(0), _) if side.rows == 1 => Line::Warning(format!("{name} → {other}: the one row found no match")),

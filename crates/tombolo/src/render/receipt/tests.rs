@@ -44,7 +44,8 @@ fn what_a_reader_must_not_miss_comes_first() {
 
 #[test]
 fn joins_are_put_into_words() {
-    let side = |table: &str, rows, matched| JoinSideReceipt { tables: vec![table.to_owned()], rows, matched };
+    let side =
+        |table: &str, rows, matched| JoinSideReceipt { tables: vec![table.to_owned()], rows, matched, reduced: false };
     let join = |left, right, fan_out, complete| JoinReceipt {
         id: 1,
         kind: "left".to_owned(),

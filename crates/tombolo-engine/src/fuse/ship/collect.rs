@@ -1,0 +1,163 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_plan::PhysicalExpr;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use futures::future::{BoxFuture, Shared, WeakShared};
+use futures::{FutureExt, StreamExt};
+
+use super::buffer::Buffer;
+
+/// The distinct keys of one side of a join, between the operator that reads that side and the scans that wait for them.
+pub(super) struct KeyCollector {
+    /// The keys, over the rows of the side.
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    schema: SchemaRef,
+    max_keys: usize,
+    /// The reading of the side, driven by whoever waits for it. It ends when nobody does.
+    running: Mutex<Option<WeakShared<Reading>>>,
+    found: OnceLock<Arc<Found>>,
+}
+
+type Reading = BoxFuture<'static, std::result::Result<Arc<Found>, Arc<DataFusionError>>>;
+
+/// What one side of a join has.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The distinct keys without nulls, a column for each expression; or why they are not known.
+    pub(super) keys: std::result::Result<Vec<ArrayRef>, String>,
+    /// How many distinct keys there are, or were when counting ended.
+    pub(super) count: u64,
+    _memory: MemoryReservation,
+}
+
+impl KeyCollector {
+    pub(super) fn try_new(exprs: Vec<Arc<dyn PhysicalExpr>>, input: &Schema, max_keys: usize) -> Result<Self> {
+        let fields = (0..).zip(&exprs).map(|(at, expr)| {
+            let data_type = expr.data_type(input)?;
+            Ok(Field::new(format!("key_{at}"), data_type, true))
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        Ok(Self { exprs, schema, max_keys, running: Mutex::default(), found: OnceLock::new() })
+    }
+
+    /// What was found, once the side is read.
+    pub(super) fn found(&self) -> Option<&Arc<Found>> {
+        self.found.get()
+    }
+
+    /// Begins to read the side; the rows go into the buffer.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        input: SendableRecordBatchStream,
+        buffer: Arc<Mutex<Buffer>>,
+        memory: MemoryReservation,
+    ) -> Shared<Reading> {
+        let collector = Arc::clone(self);
+        let reading = async move {
+            let found = Arc::new(collector.read(input, &buffer, memory).await.map_err(Arc::new)?);
+            // A plan runs once, so that nothing was found before.
+            let _ = collector.found.set(Arc::clone(&found));
+            Ok(found)
+        };
+        let shared = reading.boxed().shared();
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = shared.downgrade();
+        shared
+    }
+
+    /// Waits until the side is read.
+    pub(super) async fn wait(&self) -> Result<Arc<Found>> {
+        let reading =
+            self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakShared::upgrade);
+        match (reading, self.found.get()) {
+            (_, Some(found)) => Ok(Arc::clone(found)),
+            (Some(reading), None) => reading.await.map_err(DataFusionError::Shared),
+            (None, None) => internal_err!("a scan waits for the keys of a side that nobody reads"),
+        }
+    }
+
+    async fn read(
+        &self,
+        mut input: SendableRecordBatchStream,
+        buffer: &Mutex<Buffer>,
+        memory: MemoryReservation,
+    ) -> Result<Found> {
+        let mut keys =
+            Keys { values: Ok(new_group_values(Arc::clone(&self.schema), &GroupOrdering::None)?), memory, count: 0 };
+        let mut groups = Vec::new();
+        while let Some(batch) = input.next().await {
+            let batch = batch?;
+            keys.add(self.keys_of(&batch)?, self.max_keys, &mut groups)?;
+            buffer.lock().unwrap_or_else(PoisonError::into_inner).push(batch)?;
+        }
+        keys.found()
+    }
+
+    /// The keys of a batch, without those that have a null: they match nothing.
+    fn keys_of(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let arrays = self.exprs.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows()));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let nulls = arrays.iter().fold(None, |nulls, array| {
+            arrow::buffer::NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref())
+        });
+        match nulls.filter(|nulls| nulls.null_count() > 0) {
+            None => Ok(arrays),
+            Some(nulls) => {
+                let kept = BooleanArray::new(nulls.into_inner(), None);
+                Ok(arrays.iter().map(|array| filter(array, &kept)).collect::<std::result::Result<_, _>>()?)
+            }
+        }
+    }
+}
+
+/// The distinct keys so far, or why they are no longer kept.
+struct Keys {
+    values: std::result::Result<Box<dyn GroupValues>, String>,
+    memory: MemoryReservation,
+    count: u64,
+}
+
+impl Keys {
+    fn add(&mut self, arrays: Vec<ArrayRef>, max_keys: usize, groups: &mut Vec<usize>) -> Result<()> {
+        let Ok(values) = &mut self.values else { return Ok(()) };
+        values.intern(&arrays, groups)?;
+        self.count = values.len() as u64;
+        let reason = if values.len() > max_keys {
+            format!("there are more than {max_keys} distinct keys (`max_keys`)")
+        } else if self.memory.try_resize(values.size()).is_err() {
+            "the distinct keys do not fit into max_memory".to_owned()
+        } else {
+            return Ok(());
+        };
+        self.values = Err(reason);
+        self.memory.free();
+        Ok(())
+    }
+
+    fn found(self) -> Result<Found> {
+        let keys = match self.values {
+            Ok(mut values) => {
+                let keys = values.emit(EmitTo::All)?;
+                drop(values);
+                self.memory.try_resize(keys.iter().map(Array::get_array_memory_size).sum())?;
+                Ok(keys)
+            }
+            Err(reason) => Err(reason),
+        };
+        Ok(Found { keys, count: self.count, _memory: self.memory })
+    }
+}
+
+impl fmt::Debug for KeyCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCollector").field("exprs", &self.exprs).finish_non_exhaustive()
+    }
+}

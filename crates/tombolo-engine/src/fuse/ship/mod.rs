@@ -1,0 +1,18 @@
+//! Key shipping: the distinct keys of one side of a join go to the source of the other side, which then sends the rows that
+//! match and hardly any others.
+//!
+//! [`ShipKeysRule`] finds the joins where it may pay, and puts a [`CollectKeysExec`] on the side that gives the keys. That
+//! operator reads its side to the end, keeps the rows (in files where memory is short) and the distinct keys, and hands the rows
+//! on. The scans of the other side wait for it; when the keys are known, `Shipment` decides with their number what is asked of
+//! the source. The join itself stays as it is, so every row is checked again here.
+
+mod buffer;
+mod collect;
+mod cost;
+mod exec;
+mod route;
+mod rule;
+mod shipment;
+
+pub use exec::CollectKeysExec;
+pub use rule::ShipKeysRule;

@@ -1,0 +1,358 @@
+use std::sync::{Arc, OnceLock};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{JoinType, NullEquality, Result};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::JoinOnRef;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
+use tombolo_connector::{Answer, KeySupport, RowCount, ScanStatistics};
+
+use super::collect::KeyCollector;
+use super::cost::{Target, distinct};
+use super::exec::CollectKeysExec;
+use super::route::{Route, Wanted};
+use super::shipment::{Shipment, is_held};
+use crate::execute::SourceScanExec;
+use crate::settings::{KeyShipping, KeyStrategy};
+
+/// The share of rows that a filter is held to let through: DataFusion's own default.
+const FILTERED: f64 = 0.2;
+/// Keys that are expected where nothing is known of the side that gives them: few, since their number is seen before they are
+/// shipped.
+const UNKNOWN_KEYS: f64 = 1_000.0;
+
+/// Has one side of a join give its keys to the scans of the other side, where that is expected to cost less than to read them
+/// whole.
+#[derive(Debug)]
+pub struct ShipKeysRule {
+    limits: KeyShipping,
+}
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+impl ShipKeysRule {
+    /// Makes the rule of one query.
+    pub fn new(limits: KeyShipping) -> Self {
+        Self { limits }
+    }
+
+    fn rewrite(&self, plan: Plan, streams: usize) -> Result<Transformed<Plan>> {
+        let Some(join) = Join::of(&plan) else { return Ok(Transformed::no(plan)) };
+        let mut best: Option<Way> = None;
+        for from in join.givers() {
+            let way = self.way(&join, *from)?;
+            if way.gain > best.as_ref().map_or(0.0, |best| best.gain) {
+                best = Some(way);
+            }
+        }
+        match best {
+            Some(way) => Ok(Transformed::yes(self.shipped(&plan, &join, &way, streams)?)),
+            None => Ok(Transformed::no(plan)),
+        }
+    }
+
+    /// What is gained when one side gives its keys to the other.
+    fn way(&self, join: &Join<'_>, from: Side) -> Result<Way> {
+        let giver = Giver::of(join, from)?;
+        let mut gain = 0.0;
+        self.follow(join, from, &giver, &mut |scan, offer| {
+            let keys = giver.keys.min(offer.target.distinct);
+            let saved = offer.target.read_all() - offer.target.ship(keys);
+            if self.limits.strategy == KeyStrategy::Always {
+                gain += saved.max(1.0);
+            } else if saved > 0.0 {
+                gain += saved;
+            }
+            let _ = scan;
+            Ok(None)
+        })?;
+        Ok(Way { from, giver, gain })
+    }
+
+    /// The join, with one side collecting its keys and the scans of the other waiting for them.
+    fn shipped(&self, plan: &Plan, join: &Join<'_>, way: &Way, streams: usize) -> Result<Plan> {
+        let giving = join.side(way.from);
+        let exprs = join.keys(way.from);
+        let collector = Arc::new(KeyCollector::try_new(exprs, &giving.schema(), self.limits.max_keys)?);
+        let taking = self.follow(join, way.from, &way.giver, &mut |scan, offer| {
+            let keys = way.giver.keys.min(offer.target.distinct);
+            if self.limits.strategy != KeyStrategy::Always && offer.target.ship(keys) >= offer.target.read_all() {
+                return Ok(None);
+            }
+            let share = offer.target.share(keys);
+            let statistics = scan.scan_statistics();
+            let fewer = |value: u64| (value as f64 * share).ceil() as u64;
+            let statistics = ScanStatistics {
+                rows: statistics.rows.value().map_or(RowCount::Unknown, |rows| RowCount::Estimated(fewer(rows))),
+                bytes: statistics.bytes.map(fewer),
+            };
+            let requests = (keys / offer.target.request_keys as f64).ceil();
+            let shipment = Shipment {
+                collector: Arc::clone(&collector),
+                wanted: offer.wanted,
+                schema: scan.schema(),
+                target: offer.target,
+                limits: self.limits,
+                estimated_keys: keys,
+                reduced: offer.reduced,
+                from: way.giver.names.join(", "),
+                to: offer.names.join(", "),
+                decided: OnceLock::new(),
+            };
+            let streams = if requests > 1.0 { streams } else { 1 };
+            Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))
+        })?;
+        let Some(taking) = taking else { return Ok(Arc::clone(plan)) };
+        let giving: Plan = Arc::new(CollectKeysExec::new(Arc::clone(giving), collector));
+        let children = match way.from {
+            Side::Left => vec![giving, taking],
+            Side::Right => vec![taking, giving],
+        };
+        let Some(hash) = plan.downcast_ref::<HashJoinExec>() else {
+            return replace_children_if_necessary(Arc::clone(plan), children);
+        };
+        let mode = PartitionMode::CollectLeft;
+        let hash = hash.builder().with_new_children(children)?.with_partition_mode(mode).build()?;
+        // The side that gives the keys is read first and is the smaller one.
+        if way.from == Side::Right && !hash.null_aware && hash.join_type().supports_swap() {
+            hash.swap_inputs(mode)
+        } else {
+            Ok(Arc::new(hash))
+        }
+    }
+
+    /// Goes to every scan of the other side that takes the keys.
+    fn follow(
+        &self,
+        join: &Join<'_>,
+        from: Side,
+        giver: &Giver,
+        take: &mut dyn FnMut(&SourceScanExec, Offer) -> Result<Option<Plan>>,
+    ) -> Result<Option<Plan>> {
+        let (keys, side) = (join.keys(from), join.side(from));
+        let given = side.schema();
+        let types = keys.iter().map(|key| key.data_type(&given)).collect::<Result<Vec<_>>>()?;
+        let wanted: Vec<Wanted> = (0..)
+            .zip(join.keys(from.other()))
+            .filter_map(|(key, expr)| Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key }))
+            .collect();
+        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], reduced: &[_]| {
+            let schema = scan.schema();
+            let mut taken: Vec<Wanted> = Vec::new();
+            for one in wanted {
+                let is_held = types.get(one.key).is_some_and(|key| is_held(schema.field(one.at).data_type(), key));
+                if is_held && taken.iter().all(|taken| taken.key != one.key && taken.at != one.at) {
+                    taken.push(*one);
+                }
+            }
+            let Some(request_keys) = self.request_keys(scan, &mut taken) else { return Ok(None) };
+            let columns: Vec<usize> = taken.iter().map(|wanted| wanted.at).collect();
+            let target = Target::of(scan, &columns, giver.of_table, request_keys);
+            let names = columns.iter().map(|at| name(scan, *at)).collect();
+            take(scan, Offer { wanted: taken, target, reduced: reduced.to_vec(), names })
+        };
+        Route { visit: &mut visit, reduced: Vec::new() }.follow(join.side(from.other()), &wanted)
+    }
+
+    /// How many keys one request to a scan may carry; leaves the columns that its source takes keys for.
+    fn request_keys(&self, scan: &SourceScanExec, wanted: &mut Vec<Wanted>) -> Option<usize> {
+        if !scan.takes_keys() {
+            return None;
+        }
+        let node = scan.scan();
+        let connector = node.source.connector_if_connected()?;
+        let KeySupport::Exact { max_keys } = connector.capabilities().keys else { return None };
+        let takes = |wanted: &[Wanted]| {
+            let columns: Vec<usize> = wanted.iter().map(|wanted| wanted.at).collect();
+            !matches!(connector.offer_keys(&node.scan, &columns), Answer::Refused(_))
+        };
+        wanted.retain(|one| takes(&[*one]));
+        if wanted.len() > 1 && !takes(wanted) {
+            wanted.truncate(1);
+        }
+        (!wanted.is_empty()).then(|| max_keys.min(self.limits.batch_keys).max(1))
+    }
+}
+
+impl PhysicalOptimizerRule for ShipKeysRule {
+    fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
+        // A recursive query runs a part of its plan again and again, with other keys each time.
+        if self.limits.strategy == KeyStrategy::Never || plan.exists(|plan| Ok(plan.is::<RecursiveQueryExec>()))? {
+            return Ok(plan);
+        }
+        let streams = config.execution.target_partitions;
+        Ok(plan.transform_up(|plan| self.rewrite(plan, streams))?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "ship_keys"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// A scan that takes keys.
+struct Offer {
+    wanted: Vec<Wanted>,
+    target: Target,
+    reduced: Vec<crate::fuse::count_exec::Reduced>,
+    names: Vec<String>,
+}
+
+/// One side giving its keys to the other.
+struct Way {
+    from: Side,
+    giver: Giver,
+    /// Milliseconds that are saved by it.
+    gain: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// What is known of the side that gives its keys.
+struct Giver {
+    /// Distinct keys that are expected.
+    keys: f64,
+    /// Distinct keys of the table that they come from, where that is known.
+    of_table: Option<f64>,
+    names: Vec<String>,
+}
+
+impl Giver {
+    fn of(join: &Join<'_>, from: Side) -> Result<Self> {
+        let (side, keys) = (join.side(from), join.keys(from));
+        let text = |key: &Arc<dyn PhysicalExpr>| {
+            key.downcast_ref::<Column>().map_or_else(|| key.to_string(), |column| column.name().to_owned())
+        };
+        let mut names: Vec<String> = keys.iter().map(text).collect();
+        let wanted: Vec<Wanted> = (0..)
+            .zip(&keys)
+            .filter_map(|(key, expr)| Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key }))
+            .collect();
+        let mut of_table: Option<f64> = None;
+        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &[_]| {
+            for wanted in wanted {
+                if let Some(known) = distinct(&scan.scan().scan, wanted.at) {
+                    of_table = Some(of_table.map_or(known, |other| other.max(known)));
+                }
+                if let Some(text) = names.get_mut(wanted.key) {
+                    *text = name(scan, wanted.at);
+                }
+            }
+            Ok(None)
+        };
+        Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &wanted)?;
+        let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
+        Ok(Self { keys: of_table.map_or(rows, |distinct| rows.min(distinct)), of_table, names })
+    }
+}
+
+/// A join by equality.
+struct Join<'a> {
+    sides: [&'a Plan; 2],
+    on: JoinOnRef<'a>,
+    join_type: JoinType,
+}
+
+impl<'a> Join<'a> {
+    fn of(plan: &'a Plan) -> Option<Self> {
+        if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+            // NOT IN must see every null of its other side.
+            let is_plain = !join.null_aware && join.null_equality() == NullEquality::NullEqualsNothing;
+            return is_plain.then(|| Self {
+                sides: [join.left(), join.right()],
+                on: join.on(),
+                join_type: *join.join_type(),
+            });
+        }
+        let join = plan.downcast_ref::<SortMergeJoinExec>()?;
+        (join.null_equality() == NullEquality::NullEqualsNothing).then(|| Self {
+            sides: [join.left(), join.right()],
+            on: join.on(),
+            join_type: join.join_type(),
+        })
+    }
+
+    /// The sides whose keys say which rows of the other side matter: rows of that side that match none come out in no way.
+    fn givers(&self) -> &'static [Side] {
+        match self.join_type {
+            JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => &[Side::Left, Side::Right],
+            JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => &[Side::Left],
+            JoinType::Right | JoinType::RightAnti | JoinType::RightMark => &[Side::Right],
+            JoinType::Full => &[],
+        }
+    }
+
+    fn side(&self, side: Side) -> &'a Plan {
+        match side {
+            Side::Left => self.sides[0],
+            Side::Right => self.sides[1],
+        }
+    }
+
+    fn keys(&self, side: Side) -> Vec<Arc<dyn PhysicalExpr>> {
+        let of = |(left, right): &(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)| match side {
+            Side::Left => Arc::clone(left),
+            Side::Right => Arc::clone(right),
+        };
+        self.on.iter().map(of).collect()
+    }
+}
+
+/// A scan's output column as it is told: `orders.customer_id`.
+fn name(scan: &SourceScanExec, at: usize) -> String {
+    let tree = &scan.scan().scan;
+    match tree.column_origin(at) {
+        Some((table, column)) if !table.table().is_query() => {
+            format!("{}.{}", table.table().table, column.field.name())
+        }
+        _ => tree.schema().field(at).name().clone(),
+    }
+}
+
+/// Rows that are expected to come out of a plan: what DataFusion says, or where that is nothing, a guess from the sizes below.
+fn estimated_rows(plan: &Plan) -> Option<f64> {
+    let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).ok();
+    if let Some(rows) = known.and_then(|known| known.num_rows.get_value().copied()) {
+        return Some(rows as f64);
+    }
+    let inputs: Vec<Option<f64>> = plan.children().into_iter().map(estimated_rows).collect();
+    if let Some(join) = Join::of(plan) {
+        let (left, right) = (*inputs.first()?, *inputs.get(1)?);
+        return match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => left,
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right,
+            // Along a foreign key there are as many pairs as rows that refer, but for what the other side lost.
+            _ => {
+                let keys = |side| Giver::of(&join, side).ok().and_then(|giver| giver.of_table);
+                let distinct = keys(Side::Left).into_iter().chain(keys(Side::Right)).reduce(f64::max);
+                let (left, right) = (left?, right?);
+                Some(distinct.map_or(left.max(right), |distinct| left * right / distinct.max(1.0)))
+            }
+        };
+    }
+    let rows = inputs.into_iter().sum::<Option<f64>>()?;
+    let rows = if plan.is::<FilterExec>() { rows * FILTERED } else { rows };
+    Some(plan.fetch().map_or(rows, |fetch| rows.min(fetch as f64)))
+}

@@ -1,0 +1,187 @@
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{CastOptions, and, cast, cast_with_options, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use tombolo_connector::KeyBatch;
+
+use super::collect::KeyCollector;
+use super::cost::Target;
+use super::route::Wanted;
+use crate::execute::{KeyChoice, KeyReport, KeySupply};
+use crate::fuse::count_exec::Reduced;
+use crate::settings::{KeyShipping, KeyStrategy};
+
+/// The keys of one join on their way to one scan.
+#[derive(Debug)]
+pub(super) struct Shipment {
+    pub(super) collector: Arc<KeyCollector>,
+    /// The output columns of the scan, and the keys that they are compared with.
+    pub(super) wanted: Vec<Wanted>,
+    /// The output of the scan.
+    pub(super) schema: SchemaRef,
+    pub(super) target: Target,
+    pub(super) limits: KeyShipping,
+    /// Keys that are expected.
+    pub(super) estimated_keys: f64,
+    /// The join counters that do not see every row where keys are shipped.
+    pub(super) reduced: Vec<Reduced>,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) decided: OnceLock<Decided>,
+}
+
+/// What was decided at run time.
+#[derive(Debug)]
+pub(super) struct Decided {
+    batches: Option<usize>,
+    reason: Option<String>,
+}
+
+#[async_trait]
+impl KeySupply for Shipment {
+    async fn choose(&self) -> Result<KeyChoice> {
+        let found = self.collector.wait().await?;
+        let choice = match &found.keys {
+            Err(reason) => Err(reason.clone()),
+            Ok(keys) => self.ship(keys)?,
+        };
+        let (choice, decided) = match choice {
+            Ok((batches, share)) => {
+                self.reduced.iter().for_each(Reduced::mark);
+                let decided = Decided { batches: Some(batches.len()), reason: None };
+                (KeyChoice::Batches { batches, share }, decided)
+            }
+            Err(reason) => (KeyChoice::ReadAll, Decided { batches: None, reason: Some(reason) }),
+        };
+        // Only the first decision is carried out.
+        let _ = self.decided.set(decided);
+        Ok(choice)
+    }
+
+    fn report(&self) -> KeyReport {
+        let decided = self.decided.get();
+        KeyReport {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            estimated_keys: self.estimated_keys as u64,
+            ship_ms: self.target.ship(self.estimated_keys),
+            read_all_ms: self.target.read_all(),
+            keys: self.collector.found().map(|found| found.count),
+            batches: decided.and_then(|decided| decided.batches),
+            reason: decided.and_then(|decided| decided.reason.clone()),
+        }
+    }
+}
+
+type Chosen = std::result::Result<(Vec<KeyBatch>, f64), String>;
+
+impl Shipment {
+    /// The keys in batches and the share of rows that is expected to match; or why it is better to read everything.
+    fn ship(&self, keys: &[ArrayRef]) -> Result<Chosen> {
+        let keys = self.brought_to_columns(keys)?;
+        let count = keys.num_rows();
+        let share = self.target.share(count as f64);
+        if self.limits.strategy == KeyStrategy::Adaptive {
+            let (ship, read_all) = (self.target.ship(count as f64), self.target.read_all());
+            if ship > read_all {
+                return Ok(Err(format!(
+                    "{count} keys would take about {ship:.0} ms to ship, and all rows about {read_all:.0} ms to read"
+                )));
+            }
+        }
+        let columns: Vec<usize> = self.wanted.iter().map(|wanted| wanted.at).collect();
+        let size = self.target.request_keys;
+        let batches = (0..count)
+            .step_by(size)
+            .map(|from| KeyBatch { columns: columns.clone(), keys: keys.slice(from, size.min(count - from)) });
+        Ok(Ok((batches.collect(), share)))
+    }
+
+    /// The keys as values of the scan's columns. A key that a column cannot hold matches none of its rows, and is left out.
+    fn brought_to_columns(&self, keys: &[ArrayRef]) -> Result<RecordBatch> {
+        let mut fields = Vec::with_capacity(self.wanted.len());
+        let mut arrays = Vec::with_capacity(self.wanted.len());
+        let mut held: Option<BooleanArray> = None;
+        for wanted in &self.wanted {
+            let key = keys.get(wanted.key).ok_or_else(|| internal_datafusion_err!("there is no such key"))?;
+            let field = self.schema.field(wanted.at);
+            fields.push(Field::new(field.name(), field.data_type().clone(), true));
+            if key.data_type() == field.data_type() {
+                arrays.push(Arc::clone(key));
+                continue;
+            }
+            let safe = CastOptions { safe: true, ..CastOptions::default() };
+            let array = cast_with_options(key, field.data_type(), &safe)?;
+            let is_same = not_distinct(&cast(&array, key.data_type())?, key)?;
+            held = Some(match held {
+                Some(held) => and(&held, &is_same)?,
+                None => is_same,
+            });
+            arrays.push(array);
+        }
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+        let batch = match held {
+            Some(held) => filter_record_batch(&batch, &held)?,
+            None => batch,
+        };
+        // Some of the columns of distinct keys may be alike in several keys.
+        if self.wanted.len() == keys.len() { Ok(batch) } else { distinct(&batch) }
+    }
+}
+
+fn distinct(batch: &RecordBatch) -> Result<RecordBatch> {
+    let mut values = new_group_values(batch.schema(), &GroupOrdering::None)?;
+    values.intern(batch.columns(), &mut Vec::new())?;
+    Ok(RecordBatch::try_new(batch.schema(), values.emit(EmitTo::All)?)?)
+}
+
+/// Whether each value of a column has a value of the key's type that no other has, so that a key stands for one value of the
+/// column at most.
+pub(super) fn is_held(column: &DataType, key: &DataType) -> bool {
+    use DataType::{
+        Binary, BinaryView, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8,
+        Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+    };
+    let rank = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 1,
+        TimeUnit::Microsecond => 2,
+        TimeUnit::Nanosecond => 3,
+    };
+    let digits = |data_type: &DataType| match data_type {
+        Int8 | UInt8 => Some(3),
+        Int16 | UInt16 => Some(5),
+        Int32 | UInt32 => Some(10),
+        Int64 => Some(19),
+        UInt64 => Some(20),
+        _ => None,
+    };
+    match (column, key) {
+        (column, key) if column == key => true,
+        (Int8 | UInt8, Int16 | Int32 | Int64 | Float32 | Float64)
+        | (UInt8, UInt16 | UInt32 | UInt64)
+        | (Int16 | UInt16, Int32 | Int64 | Float32 | Float64)
+        | (UInt16, UInt32 | UInt64)
+        | (Int32 | UInt32, Int64 | Float64)
+        | (UInt32, UInt64)
+        | (Float32, Float64)
+        | (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View)
+        | (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView)
+        | (Date32, Timestamp(_, None)) => true,
+        (Timestamp(from, None), Timestamp(to, None)) => rank(from) <= rank(to),
+        (Decimal128(from, from_scale), Decimal128(to, to_scale)) => {
+            from_scale <= to_scale && i32::from(*from) - i32::from(*from_scale) <= i32::from(*to) - i32::from(*to_scale)
+        }
+        (integer, Decimal128(precision, scale)) => {
+            digits(integer).is_some_and(|digits| *scale >= 0 && digits <= i32::from(*precision) - i32::from(*scale))
+        }
+        _ => false,
+    }
+}
