@@ -92,6 +92,19 @@ pub trait Connector: fmt::Debug + Send + Sync {
         }
     }
 
+    /// What is expected of the size of an accepted tree's answer, from its tables' descriptions. Pure. The default knows the sizes
+    /// of whole tables.
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        match scan {
+            Scan::Table(table) => {
+                let rows = table.description.statistics.rows.value().map_or(RowCount::Unknown, RowCount::Estimated);
+                ScanStatistics { rows, bytes: None }
+            }
+            Scan::Project { input, .. } | Scan::Alias { input, .. } | Scan::Sort { input, .. } => self.estimate(input),
+            _ => ScanStatistics::default(),
+        }
+    }
+
     /// The native form of an accepted tree. Pure.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
 use crate::fuse::{JoinCountPlanner, ShipKeysRule, count_joins};
-use crate::settings::{KeyStrategy, PushdownRule, Settings};
+use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
 
 /// What an engine is made of.
@@ -271,7 +271,7 @@ impl Engine {
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
         let mut shipping = settings.key_shipping;
         if !settings.pushdown.allows(PushdownRule::Keys) {
-            shipping.strategy = KeyStrategy::Never;
+            shipping.strategy = Strategy::Never;
         }
         let fusion = Arc::new(ShipKeysRule::new(shipping));
         let session =
@@ -285,7 +285,7 @@ impl Engine {
         let logical = limited(logical, options.limit)?;
         let logical = plan::optimize(&logical, &session)?;
         let (columns, notices) = (check::column_origins(&logical, &named), check::notices(&logical));
-        let logical = pushdown::push_down(logical, settings.pushdown)?;
+        let logical = pushdown::push_down(logical, settings.pushdown, settings.split_aggregates)?;
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
 

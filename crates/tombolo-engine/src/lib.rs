@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod check;
+mod cost;
 pub mod deliver;
 mod engine;
 mod error;
@@ -22,5 +23,5 @@ pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
 pub use engine::{Engine, EngineConfig, QueryOptions};
 #[doc(hidden)]
 pub use plan::guards;
-pub use settings::{KeyShipping, KeyStrategy, PushdownRule, PushdownRules, Settings};
+pub use settings::{KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};
 pub use tombolo_connector::{Error, ErrorCode, Result};

@@ -25,6 +25,8 @@ pub struct Settings {
     pub join_counts: bool,
     /// How a join's keys are sent to the source of its other side.
     pub key_shipping: KeyShipping,
+    /// When an aggregate over a join of two sources is begun in one of them, by groups.
+    pub split_aggregates: Strategy,
     /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
     pub pushdown: PushdownRules,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             catalog_ttl: Duration::from_secs(300),
             join_counts: true,
             key_shipping: KeyShipping::default(),
+            split_aggregates: Strategy::Adaptive,
             pushdown: PushdownRules::ALL,
         }
     }
@@ -51,19 +54,19 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyShipping {
     /// When keys are sent.
-    pub strategy: KeyStrategy,
+    pub strategy: Strategy,
     /// The most keys in one request, where the source does not take fewer.
     pub batch_keys: usize,
     /// The most distinct keys that are collected. With more of them the source is read without keys.
     pub max_keys: usize,
 }
 
-/// When keys are sent.
+/// When something is done that may cost more than it saves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStrategy {
-    /// Where it costs less than to read without them, by estimates before and by the number of keys at run time.
+pub enum Strategy {
+    /// Where it is expected to cost less; of keys, their number at run time decides again.
     Adaptive,
-    /// Wherever a source takes them, up to the most that are collected: to compare, and to find faults.
+    /// Wherever it is right: to compare, and to find faults.
     Always,
     /// Never.
     Never,
@@ -71,7 +74,7 @@ pub enum KeyStrategy {
 
 impl Default for KeyShipping {
     fn default() -> Self {
-        Self { strategy: KeyStrategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
+        Self { strategy: Strategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tombolo_connector::{
     Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, NativeQuery, Options, PlannedScan, QueryContext,
-    RemoteInfo, Result, Scan, ScanAggregate, ScanJoin, ScanOffer, TableDescription, TableRef,
+    RemoteInfo, Result, Scan, ScanAggregate, ScanJoin, ScanOffer, ScanStatistics, TableDescription, TableRef,
 };
 
 /// What is altered. Without methods of its own nothing is.
@@ -102,6 +102,10 @@ impl<T: Tamper> Connector for Tampered<T> {
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
         self.inner.offer_keys(scan, columns)
+    }
+
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        self.inner.estimate(scan)
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {

@@ -61,6 +61,10 @@ macro_rules! pass_on {
             self.$inner.offer_keys(scan, columns)
         }
 
+        fn estimate(&self, scan: &$crate::Scan) -> $crate::ScanStatistics {
+            self.$inner.estimate(scan)
+        }
+
         fn native_query(&self, scan: &$crate::Scan) -> $crate::Result<$crate::NativeQuery> {
             self.$inner.native_query(scan)
         }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tombolo_connector::{
     Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
-    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, TableDescription, TableRef,
+    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, ScanStatistics, TableDescription,
+    TableRef,
 };
 
 use self::capability::capabilities;
@@ -98,6 +99,10 @@ impl Connector for Mysql {
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
         sql::offer_keys(&MysqlDialect, scan, columns)
+    }
+
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        sql::estimate(scan)
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {

@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use tombolo_connector::{
     Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
-    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, TableDescription, TableRef,
+    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, ScanStatistics, TableDescription,
+    TableRef,
 };
 
 use self::capability::capabilities;
@@ -124,6 +125,10 @@ impl Connector for Postgres {
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
         sql::offer_keys(&self.dialect(), scan, columns)
+    }
+
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        sql::estimate(scan)
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {

@@ -283,6 +283,10 @@ impl Connector for Sharded {
         Answer::Exact
     }
 
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        crate::sql::estimate(scan)
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         let shards = self.reach(scan).shards();
         let first = shards.first().copied().unwrap_or(0);

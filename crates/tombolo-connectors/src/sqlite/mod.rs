@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tombolo_connector::{
     Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, NativeQuery, Options, PlannedScan, QueryContext,
-    RemoteInfo, Result, Scan, ScanInput, ScanOffer, TableDescription, TableRef,
+    RemoteInfo, Result, Scan, ScanInput, ScanOffer, ScanStatistics, TableDescription, TableRef,
 };
 
 use self::capability::capabilities;
@@ -104,6 +104,10 @@ impl Connector for Sqlite {
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
         sql::offer_keys(&SqliteDialect, scan, columns)
+    }
+
+    fn estimate(&self, scan: &Scan) -> ScanStatistics {
+        sql::estimate(scan)
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {

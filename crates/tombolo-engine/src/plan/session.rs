@@ -59,6 +59,8 @@ fn rules(frugal: bool, fusion: PhysicalRule) -> Vec<PhysicalRule> {
     let chosen = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
     rules.insert(chosen, fusion);
     if frugal {
+        // It moves projections below sort-merge joins, and leaves the columns of the join's condition where they were.
+        rules.retain(|rule| rule.name() != "ProjectionPushdown");
         rules.insert(0, Arc::new(sort_merge::RULE));
     }
     rules

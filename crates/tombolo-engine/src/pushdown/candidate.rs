@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, SortExpr};
-use tombolo_connector::{Answer, Connector, Scan, ScanOffer};
+use tombolo_connector::{Answer, Connector, Scan, ScanOffer, ScanStatistics};
 
 use super::node::NotPushedPart;
 use crate::catalog::Source;
@@ -51,6 +51,11 @@ impl Candidate {
         let mut offer = self.connector.offer(scan);
         offer.parts.resize(scan.part_count(), Answer::refused("the connector did not answer"));
         offer
+    }
+
+    /// What is expected of its answer's size.
+    pub(super) fn estimate(&self) -> ScanStatistics {
+        self.connector.estimate(&self.scan)
     }
 
     pub(super) fn keep_refusals(&mut self, scan: &Scan, offer: &ScanOffer) {

@@ -5,22 +5,23 @@
 
 mod candidate;
 mod node;
+mod split;
 mod walk;
 
 use datafusion::logical_expr::LogicalPlan;
 use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
-use crate::settings::PushdownRules;
+use crate::settings::{PushdownRules, Strategy};
 pub use node::{NotPushedPart, SourceScan};
 
 /// Cuts an optimised plan into sub-queries.
 ///
 /// What `rules` leave out is not offered: with none of them, sources are asked for whole columns of their tables and nothing
-/// else.
+/// else. `split` says when an aggregate over a join of two sources is begun in one of them.
 ///
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
-pub fn push_down(plan: LogicalPlan, rules: PushdownRules) -> Result<LogicalPlan> {
-    walk::push_down(plan, rules).map_err(from_datafusion)
+pub fn push_down(plan: LogicalPlan, rules: PushdownRules, split: Strategy) -> Result<LogicalPlan> {
+    walk::push_down(plan, rules, split).map_err(from_datafusion)
 }

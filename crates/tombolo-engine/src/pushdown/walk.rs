@@ -11,9 +11,10 @@ use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 
 use super::candidate::{Candidate, Order, part_texts};
 use super::node::SourceScan;
+use super::split::Split;
 use crate::catalog::{Source, SourceTable};
 use crate::plan::{join_texts, plain};
-use crate::settings::PushdownRules;
+use crate::settings::{PushdownRules, Strategy};
 
 /// A subtree after the walk.
 enum Walked {
@@ -23,10 +24,10 @@ enum Walked {
     There(Box<Candidate>),
 }
 
-pub(super) fn push_down(plan: LogicalPlan, rules: PushdownRules) -> Result<LogicalPlan> {
+pub(super) fn push_down(plan: LogicalPlan, rules: PushdownRules, split: Strategy) -> Result<LogicalPlan> {
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
-    let mut walk = Walk { rules, keep_order: false };
+    let mut walk = Walk { rules, split, keep_order: false };
     let plan = match walk.visit(plan.clone())? {
         Walked::There(candidate) => walk.leaf(*candidate),
         Walked::Here(_) => {
@@ -53,6 +54,7 @@ fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 struct Walk {
     rules: PushdownRules,
+    split: Strategy,
     keep_order: bool,
 }
 
@@ -260,6 +262,9 @@ impl Walk {
     }
 
     fn aggregate(&self, aggregate: Aggregate) -> Result<Walked> {
+        if let Some(walked) = self.split_aggregate(&aggregate)? {
+            return Ok(walked);
+        }
         let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
         let stays = |input: LogicalPlan, group: Vec<Expr>, aggregates: Vec<Expr>| {
             Aggregate::try_new_with_schema(Arc::new(input), group, aggregates, Arc::clone(&schema))
@@ -277,6 +282,40 @@ impl Walk {
                 self.over(*candidate, scan, |input| stays(input, group_expr, aggr_expr))
             }
         }
+    }
+
+    /// Begins an aggregate over a join of two sources in one of them, where that pays.
+    fn split_aggregate(&self, aggregate: &Aggregate) -> Result<Option<Walked>> {
+        if self.split == Strategy::Never {
+            return Ok(None);
+        }
+        let mut best: Option<(f64, Split, [Walked; 2])> = None;
+        for way in Split::ways(aggregate)? {
+            let (own, other) =
+                if way.side == 0 { (&way.join.left, &way.join.right) } else { (&way.join.right, &way.join.left) };
+            let Walked::There(partial) = self.visit(way.partial.clone())? else { continue };
+            let other = self.visit(other.as_ref().clone())?;
+            let Walked::There(own) = self.visit(own.as_ref().clone())? else { continue };
+            if other.is_of(&own.source) {
+                continue;
+            }
+            let gain = if self.split == Strategy::Always { 1.0 } else { way.gain(&own, other.estimated_rows()) };
+            if gain > best.as_ref().map_or(0.0, |(best, ..)| *best) {
+                let partial = Walked::There(partial);
+                let sides = if way.side == 0 { [partial, other] } else { [other, partial] };
+                best = Some((gain, way, sides));
+            }
+        }
+        let Some((_, way, mut sides)) = best else { return Ok(None) };
+        describe_others(&way.join, &mut sides);
+        if let Walked::There(partial) = &mut sides[way.side] {
+            let part = expressions_text(&aggregate.aggr_expr);
+            let reason = "it is begun in the source and ended here, after the join".to_owned();
+            partial.not_pushed("aggregate", part, Some(reason));
+        }
+        let [left, right] = sides;
+        let (left, right) = (self.finish(left)?, self.finish(right)?);
+        self.here(way.joined(left, right, aggregate)?).map(Some)
     }
 
     fn sort(&self, sort: Sort) -> Result<Walked> {
@@ -358,12 +397,7 @@ impl Walk {
                 _ => datafusion::common::internal_err!("both sides of the join were accepted by one source"),
             };
         }
-        let other = sides.each_ref().map(Walked::describe);
-        for (side, other) in sides.iter_mut().zip([&other[1], &other[0]]) {
-            if let Walked::There(candidate) = side {
-                candidate.not_pushed("join", join_text(&join), Some(format!("its other side {other}")));
-            }
-        }
+        describe_others(&join, &mut sides);
         let [left, right] = sides;
         let (left, right) = (self.finish(left)?, self.finish(right)?);
         self.join_here(join, left, right)
@@ -420,6 +454,17 @@ impl Walked {
         }
     }
 
+    fn is_of(&self, source: &Arc<Source>) -> bool {
+        matches!(self, Self::There(candidate) if Arc::ptr_eq(&candidate.source, source))
+    }
+
+    fn estimated_rows(&self) -> Option<f64> {
+        match self {
+            Self::There(candidate) => candidate.estimate().rows.value().map(|rows| rows as f64),
+            Self::Here(_) => None,
+        }
+    }
+
     fn describe(&self) -> String {
         match self {
             Self::There(candidate) => format!("is in source `{}`", candidate.source.name()),
@@ -432,6 +477,16 @@ impl Walked {
                     several => format!("comes from sources `{}`", several.join("` and `")),
                 }
             }
+        }
+    }
+}
+
+/// Says of each side of a join that stays here why its source is not given it.
+fn describe_others(join: &Join, sides: &mut [Walked; 2]) {
+    let other = sides.each_ref().map(Walked::describe);
+    for (side, other) in sides.iter_mut().zip([&other[1], &other[0]]) {
+        if let Walked::There(candidate) = side {
+            candidate.not_pushed("join", join_text(join), Some(format!("its other side {other}")));
         }
     }
 }

@@ -8,9 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use tokio::task::JoinSet;
 use tombolo_connector::Registry;
-use tombolo_engine::{
-    Engine, ErrorCode, KeyShipping, KeyStrategy, PushdownRule, PushdownRules, QueryOptions, Settings,
-};
+use tombolo_engine::{Engine, ErrorCode, KeyShipping, PushdownRule, PushdownRules, QueryOptions, Settings, Strategy};
 
 use super::alone::Alone;
 use crate::fixtures::Fixture;
@@ -170,9 +168,11 @@ impl World {
             ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX),
             ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50),
         ] {
-            let key_shipping = KeyShipping { strategy: KeyStrategy::Always, batch_keys, max_keys };
-            let change =
-                |settings: &mut Settings| (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
+            let key_shipping = KeyShipping { strategy: Strategy::Always, batch_keys, max_keys };
+            let change = |settings: &mut Settings| {
+                (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
+                settings.split_aggregates = Strategy::Always;
+            };
             ways.push(Way { name: name.to_owned(), engine: settings(&change) });
         }
         // Without keys there is what all other ways do.

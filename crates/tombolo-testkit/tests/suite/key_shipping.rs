@@ -3,7 +3,7 @@
 
 use arrow::array::RecordBatch;
 use tombolo_engine::check::{JoinReceipt, KeyReceipt, Receipt};
-use tombolo_engine::{KeyShipping, KeyStrategy, QueryOptions, Settings};
+use tombolo_engine::{KeyShipping, QueryOptions, Settings, Strategy};
 use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::{Answer, Lab, ask, ask_with, rows};
 
@@ -35,7 +35,7 @@ async fn lab() -> Lab {
     lab
 }
 
-fn shipping(lab: &Lab, strategy: KeyStrategy) -> Settings {
+fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
     Settings { key_shipping: KeyShipping { strategy, ..KeyShipping::default() }, ..lab.settings() }
 }
 
@@ -47,17 +47,16 @@ fn assert_same(sql: &str, left: &Answer, right: &Answer) {
 /// Asks with keys by the costs, with keys wherever they can be sent, in pieces of two, and without; gives the receipt of the
 /// first when the answers are the same.
 async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
-    let without = ask(&lab.engine_with(shipping(lab, KeyStrategy::Never)), sql).await.unwrap();
+    let without = ask(&lab.engine_with(shipping(lab, Strategy::Never)), sql).await.unwrap();
     assert!(without.receipt.sub_queries.iter().all(|query| query.keys.is_empty()), "{sql}");
-    let mut pieces = shipping(lab, KeyStrategy::Always);
+    let mut pieces = shipping(lab, Strategy::Always);
     pieces.key_shipping.batch_keys = 2;
-    for settings in
-        [shipping(lab, KeyStrategy::Always), pieces.clone(), Settings { parallel: 1, batch_size: 3, ..pieces }]
+    for settings in [shipping(lab, Strategy::Always), pieces.clone(), Settings { parallel: 1, batch_size: 3, ..pieces }]
     {
         let always = ask(&lab.engine_with(settings), sql).await.unwrap();
         assert_same(sql, &always, &without);
     }
-    let adaptive = ask(&lab.engine_with(shipping(lab, KeyStrategy::Adaptive)), sql).await.unwrap();
+    let adaptive = ask(&lab.engine_with(shipping(lab, Strategy::Adaptive)), sql).await.unwrap();
     assert_same(sql, &adaptive, &without);
     adaptive.receipt
 }
@@ -205,7 +204,7 @@ async fn without_a_key_nothing_is_asked() {
 async fn more_keys_than_are_collected_mean_that_all_is_read() {
     let lab = lab().await;
     let sql = "SELECT c.name, o.id FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id";
-    let without = ask(&lab.engine_with(shipping(&lab, KeyStrategy::Never)), sql).await.unwrap();
+    let without = ask(&lab.engine_with(shipping(&lab, Strategy::Never)), sql).await.unwrap();
     for (max_keys, wanted) in [
         (
             3,
@@ -213,7 +212,7 @@ async fn more_keys_than_are_collected_mean_that_all_is_read() {
         ),
         (4, "shop: customers.id → orders.customer_id, 4 keys in 1, 30 rows"),
     ] {
-        let mut settings = shipping(&lab, KeyStrategy::Always);
+        let mut settings = shipping(&lab, Strategy::Always);
         settings.key_shipping.max_keys = max_keys;
         let answer = ask(&lab.engine_with(settings), sql).await.unwrap();
         assert_same(sql, &answer, &without);
@@ -262,9 +261,9 @@ async fn memory_that_is_short_changes_no_answer() {
         "SELECT count(*), sum(o.amount), min(length(n.text)) FROM many.numbers n JOIN shop.orders o ON o.customer_id = n.id",
         "SELECT count(*), sum(o.amount) FROM many.numbers n LEFT JOIN shop.orders o ON o.id = n.id",
     ] {
-        let without = ask(&lab.engine_with(shipping(&lab, KeyStrategy::Never)), sql).await.unwrap();
+        let without = ask(&lab.engine_with(shipping(&lab, Strategy::Never)), sql).await.unwrap();
         for max_memory in [64 << 20, 16 << 20, 8 << 20] {
-            let settings = Settings { max_memory, ..shipping(&lab, KeyStrategy::Always) };
+            let settings = Settings { max_memory, ..shipping(&lab, Strategy::Always) };
             let answer =
                 ask(&lab.engine_with(settings), sql).await.unwrap_or_else(|error| panic!("{max_memory}: {error}"));
             assert_same(sql, &answer, &without);
@@ -289,7 +288,7 @@ async fn a_recursive_query_ships_no_keys() {
 #[tokio::test]
 async fn an_answer_that_is_dropped_early_leaves_nothing_behind() {
     let lab = lab().await;
-    let engine = lab.engine_with(shipping(&lab, KeyStrategy::Always));
+    let engine = lab.engine_with(shipping(&lab, Strategy::Always));
     let sql = "SELECT c.name, o.id FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id";
     let running = engine.query(sql, QueryOptions::default()).await.unwrap();
     drop(running);

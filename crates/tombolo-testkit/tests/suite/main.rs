@@ -26,5 +26,6 @@ mod postgres;
 mod pushdown;
 mod receipts;
 mod shards;
+mod split_aggregates;
 mod stopping;
 mod tpch;

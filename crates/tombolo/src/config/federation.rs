@@ -1,11 +1,14 @@
 use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
-use tombolo_engine::{KeyStrategy, PushdownRules, Settings};
+use tombolo_engine::{PushdownRules, Settings, Strategy};
 use toml_edit::TableLike;
 
 use super::key::option_value;
 use super::place::Place;
+
+/// When something is done that may cost more than it saves.
+const STRATEGIES: &[&str] = &["adaptive", "always", "never"];
 
 /// The keys of the `[federation]` table. This list makes the check of the config, `config list`, and the reference.
 pub(crate) const FEDERATION: &[OptionSpec] = &[
@@ -45,7 +48,7 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
     ),
     spec(
         "key_shipping",
-        OptionKind::Choice(&["adaptive", "always", "never"]),
+        OptionKind::Choice(STRATEGIES),
         Some("adaptive"),
         "When the keys of one side of a join are sent to the source of the other: where that is expected to cost less, always, or never.",
     ),
@@ -60,6 +63,12 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         OptionKind::Integer,
         Some("1000000"),
         "The most distinct keys that a join collects to be sent; with more of them, the source is read without keys.",
+    ),
+    spec(
+        "split_aggregates",
+        OptionKind::Choice(STRATEGIES),
+        Some("adaptive"),
+        "When an aggregate over a join of two sources is begun in one of them, by groups: where that is expected to cost less, wherever it is right, or never.",
     ),
     spec(
         "pushdown",
@@ -144,14 +153,16 @@ impl Federation {
         settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
         settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
         settings.join_counts = all.boolean("join_counts");
-        let shipping = &mut settings.key_shipping;
-        shipping.strategy = match all.text("key_shipping").as_deref() {
-            Some("always") => KeyStrategy::Always,
-            Some("never") => KeyStrategy::Never,
-            _ => KeyStrategy::Adaptive,
+        let strategy = |name| match all.text(name).as_deref() {
+            Some("always") => Strategy::Always,
+            Some("never") => Strategy::Never,
+            _ => Strategy::Adaptive,
         };
+        let shipping = &mut settings.key_shipping;
+        shipping.strategy = strategy("key_shipping");
         shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
+        settings.split_aggregates = strategy("split_aggregates");
         settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {
             settings,

@@ -14,12 +14,13 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if
 use tombolo_connector::{Answer, KeySupport, RowCount, ScanStatistics};
 
 use super::collect::KeyCollector;
-use super::cost::{Target, distinct};
+use super::cost::Target;
 use super::exec::CollectKeysExec;
 use super::route::{Route, Wanted};
 use super::shipment::{Shipment, is_held};
+use crate::cost::distinct;
 use crate::execute::SourceScanExec;
-use crate::settings::{KeyShipping, KeyStrategy};
+use crate::settings::{KeyShipping, Strategy};
 
 /// The share of rows that a filter is held to let through: DataFusion's own default.
 const FILTERED: f64 = 0.2;
@@ -64,7 +65,7 @@ impl ShipKeysRule {
         self.follow(join, from, &giver, &mut |scan, offer| {
             let keys = giver.keys.min(offer.target.distinct);
             let saved = offer.target.read_all() - offer.target.ship(keys);
-            if self.limits.strategy == KeyStrategy::Always {
+            if self.limits.strategy == Strategy::Always {
                 gain += saved.max(1.0);
             } else if saved > 0.0 {
                 gain += saved;
@@ -82,7 +83,7 @@ impl ShipKeysRule {
         let collector = Arc::new(KeyCollector::try_new(exprs, &giving.schema(), self.limits.max_keys)?);
         let taking = self.follow(join, way.from, &way.giver, &mut |scan, offer| {
             let keys = way.giver.keys.min(offer.target.distinct);
-            if self.limits.strategy != KeyStrategy::Always && offer.target.ship(keys) >= offer.target.read_all() {
+            if self.limits.strategy != Strategy::Always && offer.target.ship(keys) >= offer.target.read_all() {
                 return Ok(None);
             }
             let share = offer.target.share(keys);
@@ -183,7 +184,7 @@ impl ShipKeysRule {
 impl PhysicalOptimizerRule for ShipKeysRule {
     fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
         // A recursive query runs a part of its plan again and again, with other keys each time.
-        if self.limits.strategy == KeyStrategy::Never || plan.exists(|plan| Ok(plan.is::<RecursiveQueryExec>()))? {
+        if self.limits.strategy == Strategy::Never || plan.exists(|plan| Ok(plan.is::<RecursiveQueryExec>()))? {
             return Ok(plan);
         }
         let streams = config.execution.target_partitions;

@@ -16,7 +16,7 @@ use super::cost::Target;
 use super::route::Wanted;
 use crate::execute::{KeyChoice, KeyReport, KeySupply};
 use crate::fuse::count_exec::Reduced;
-use crate::settings::{KeyShipping, KeyStrategy};
+use crate::settings::{KeyShipping, Strategy};
 
 /// The keys of one join on their way to one scan.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Shipment {
         let keys = self.brought_to_columns(keys)?;
         let count = keys.num_rows();
         let share = self.target.share(count as f64);
-        if self.limits.strategy == KeyStrategy::Adaptive {
+        if self.limits.strategy == Strategy::Adaptive {
             let (ship, read_all) = (self.target.ship(count as f64), self.target.read_all());
             if ship > read_all {
                 return Ok(Err(format!(

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, expressions as physical};
 
-pub(super) use sum::checked_sum;
+pub(crate) use sum::checked_sum;
 
 use arithmetic::{CheckedArithmetic, Operation};
 

@@ -21,7 +21,7 @@ use super::groups::GroupSums;
 pub(super) const CARRIER: DataType = DataType::Decimal128(38, 0);
 
 /// `sum` whose integers and decimals do not wrap. Everything else is DataFusion's.
-pub(in crate::plan) fn checked_sum() -> AggregateUDF {
+pub(crate) fn checked_sum() -> AggregateUDF {
     AggregateUDF::new_from_impl(CheckedSum { inner: sum_udaf() })
 }
 

@@ -1,0 +1,68 @@
+//! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared. Used by the
+//! stages that choose between strategies.
+
+use tombolo_connector::{RowCount, Scan, TableDescription};
+
+/// What a request costs beside its rows: the way there and back, and its planning in the source.
+pub(crate) const REQUEST: f64 = 0.7;
+/// A row that a source looks at.
+pub(crate) const ROW_LOOKED_AT: f64 = 0.000_1;
+/// A row that a source finds by an index.
+pub(crate) const ROW_FOUND: f64 = 0.000_4;
+/// A key in a request: to print, to parse, and to look up in an index or in a table that the source makes of the keys.
+pub(crate) const KEY_FOUND: f64 = 0.005;
+pub(crate) const KEY_COMPARED: f64 = 0.000_7;
+/// A row that comes here, and each of its bytes.
+const ROW_MOVED: f64 = 0.000_25;
+const BYTE_MOVED: f64 = 0.000_004;
+/// A row that a source puts into one of few groups, or into one of many.
+const ROW_OF_FEW_GROUPS: f64 = 0.000_15;
+const ROW_OF_MANY_GROUPS: f64 = 0.000_7;
+const FEW_GROUPS: f64 = 20_000.0;
+
+/// What a table or a column is held to have where nothing is known.
+const UNKNOWN_ROWS: f64 = 1_000_000.0;
+const UNKNOWN_BYTES: f64 = 64.0;
+
+/// What it takes to bring rows here, of so many bytes each where that is known.
+pub(crate) fn moved(rows: f64, row_bytes: Option<f64>) -> f64 {
+    rows * (ROW_MOVED + row_bytes.unwrap_or(UNKNOWN_BYTES) * BYTE_MOVED)
+}
+
+/// What it takes a source to group rows.
+pub(crate) fn grouped(rows: f64, groups: f64) -> f64 {
+    rows * if groups < FEW_GROUPS { ROW_OF_FEW_GROUPS } else { ROW_OF_MANY_GROUPS }
+}
+
+/// How many rows a table has.
+pub(crate) fn stored_rows(table: &TableDescription) -> f64 {
+    table.statistics.rows.value().map_or(UNKNOWN_ROWS, |rows| rows as f64)
+}
+
+/// How many distinct values a stored column has, where its source knows.
+pub(crate) fn distinct(scan: &Scan, at: usize) -> Option<f64> {
+    let (table, column) = scan.column_origin(at)?;
+    let table = &table.description;
+    let name = column.field.name();
+    let known = table.statistics.columns.get(name).and_then(|column| column.distinct).map(|distinct| distinct as f64);
+    let is_unique = table.primary_key.iter().eq([name])
+        || table.unique_keys.iter().any(|key| key.iter().eq([name]))
+        || table
+            .indexes
+            .iter()
+            .any(|index| index.unique && index.condition.is_none() && index.columns.iter().eq([name]));
+    match (is_unique, table.statistics.rows) {
+        (true, RowCount::Exact(rows) | RowCount::Estimated(rows)) => Some(rows as f64),
+        _ => known,
+    }
+}
+
+pub(crate) fn is_indexed(scan: &Scan, at: usize) -> bool {
+    let Some((table, column)) = scan.column_origin(at) else { return false };
+    let table = &table.description;
+    let name = column.field.name();
+    let leads = |columns: &[String]| columns.first() == Some(name);
+    leads(&table.primary_key)
+        || table.unique_keys.iter().any(|key| leads(key))
+        || table.indexes.iter().any(|index| index.condition.is_none() && leads(&index.columns))
+}
