@@ -16,7 +16,7 @@ use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
-use crate::fuse::{JoinCountPlanner, ShipKeysRule, count_joins};
+use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins};
 use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
 
@@ -300,7 +300,7 @@ impl Engine {
             session: session.config().clone(),
         }));
         let planners: Vec<Arc<dyn ExtensionPlanner + Send + Sync>> =
-            vec![Arc::clone(&scans) as _, Arc::new(JoinCountPlanner)];
+            vec![Arc::clone(&scans) as _, Arc::new(EitherPlanner), Arc::new(JoinCountPlanner)];
         let physical = DefaultPhysicalPlanner::with_extension_planners(planners)
             .create_physical_plan(&logical, &session)
             .await

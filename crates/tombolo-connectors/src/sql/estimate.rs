@@ -24,7 +24,17 @@ fn estimated_rows(scan: &Scan) -> RowCount {
         Scan::Sort { input, fetch, .. } => limited(estimated_rows(input), 0, *fetch),
         Scan::Limit { input, skip, fetch } => limited(estimated_rows(input), *skip, *fetch),
         Scan::Aggregate(aggregate) if aggregate.group.is_empty() => RowCount::Exact(1),
-        Scan::Aggregate(aggregate) => guess(estimated_rows(&aggregate.input).value().map(|rows| rows.div_ceil(5))),
+        Scan::Aggregate(aggregate) => {
+            let rows = estimated_rows(&aggregate.input).value();
+            let of_key = |at| {
+                let (table, column) = scan.column_origin(at)?;
+                let known = table.description.statistics.columns.get(column.field.name())?.distinct?;
+                Some(known.max(1))
+            };
+            let groups =
+                (0..aggregate.group.len()).map(of_key).try_fold(1_u64, |all, one| Some(all.saturating_mul(one?)));
+            guess(rows.map(|rows| groups.map_or(rows.div_ceil(5), |groups| groups.min(rows))))
+        }
         // Along a foreign key a join has the rows of its larger side.
         Scan::Join(join) => {
             let (left, right) = (estimated_rows(&join.left).value(), estimated_rows(&join.right).value());

@@ -17,7 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::{KeyReport, SourceScanExec};
-use crate::fuse::{CollectKeysExec, JoinCountExec};
+use crate::fuse::{CollectKeysExec, EitherExec, JoinCountExec};
 use crate::plan::plain_physical;
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
@@ -254,6 +254,9 @@ impl Steps {
             let computed = projection.expr().iter().filter(|item| !is_column(&item.expr));
             let columns: Vec<String> = computed.map(|item| format!("{} = {}", item.alias, text(&item.expr))).collect();
             detail("columns", columns.join(", "));
+        } else if cast::<EitherExec>(plan).is_some() {
+            step.operator = "either".to_owned();
+            detail("chosen", "when it is known how many keys there are".to_owned());
         } else if cast::<UnionExec>(plan).is_some() {
             step.operator = "union".to_owned();
         } else {

@@ -20,6 +20,9 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
     /// Waits for the keys, and decides what is asked of the source.
     async fn choose(&self) -> Result<KeyChoice>;
 
+    /// Waits for the keys, and says how long it is expected to take to read what is then asked, in milliseconds.
+    async fn cost(&self) -> Result<f64>;
+
     /// What is known of it so far.
     fn report(&self) -> KeyReport;
 }

@@ -5,10 +5,12 @@
 
 mod count_exec;
 mod count_node;
+mod either_exec;
 pub mod ship;
 mod tally;
 
 pub use count_exec::{JoinCountExec, JoinCountPlanner};
 pub use count_node::{CountedJoin, count_joins};
+pub use either_exec::{EitherExec, EitherPlanner};
 pub use ship::{CollectKeysExec, ShipKeysRule};
 pub use tally::{JoinCounts, JoinTally, SideCounts};

@@ -4,6 +4,7 @@
 //! source operator by operator. What was accepted becomes one [`SourceScan`] leaf; what was not stays above it.
 
 mod candidate;
+mod either;
 mod node;
 mod split;
 mod walk;
@@ -13,6 +14,7 @@ use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
 use crate::settings::{PushdownRules, Strategy};
+pub use either::Either;
 pub use node::{NotPushedPart, SourceScan};
 
 /// Cuts an optimised plan into sub-queries.

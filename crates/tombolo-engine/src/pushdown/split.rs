@@ -110,25 +110,17 @@ impl Split {
         Ok(Some(Self { side, partial, columns, join: join.clone(), group: group.to_vec(), finals }))
     }
 
-    /// The milliseconds that are saved where the rows of `own` are grouped before they are moved, and `others` rows of the other side
-    /// say which of them are needed.
-    pub(super) fn gain(&self, own: &Candidate, others: Option<f64>) -> f64 {
+    /// The milliseconds that may be saved where groups are moved and not the rows of `own`, if there are few of them.
+    pub(super) fn gain(&self, own: &Candidate) -> f64 {
         let statistics = own.estimate();
         let stored = || own.scan.tables().iter().map(|table| stored_rows(&table.description)).fold(0.0, f64::max);
         let rows = statistics.rows.value().map_or_else(stored, |rows| rows as f64);
         let schema = own.scan.schema();
         let known = |column: &Column| distinct(&own.scan, schema.maybe_index_of_column(column)?);
-        let keys = self
-            .join
-            .on
-            .iter()
-            .filter_map(|(left, right)| known(if self.side == 0 { left } else { right }.try_as_col()?));
-        let share = keys.reduce(f64::max).zip(others).map_or(1.0, |(keys, others)| (others / keys.max(1.0)).min(1.0));
         let of_column = |column: &Column| known(column).unwrap_or(rows / 10.0).max(1.0);
-        let groups = self.columns.iter().map(of_column).product::<f64>().min(rows) * share;
-        let rows = rows * share;
-        let bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 * share / rows);
-        moved(rows, bytes) - grouped(rows, groups) - moved(groups, bytes)
+        let groups = self.columns.iter().map(of_column).product::<f64>().min(rows);
+        let bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows);
+        moved(rows, bytes) - grouped(rows, 0.0) - moved(groups, bytes)
     }
 
     /// The whole of it over the finished sides of the join, with the columns of the aggregate that it stands for.

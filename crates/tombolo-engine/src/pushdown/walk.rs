@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
 use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 
 use super::candidate::{Candidate, Order, part_texts};
+use super::either::Either;
 use super::node::SourceScan;
 use super::split::Split;
 use crate::catalog::{Source, SourceTable};
@@ -299,7 +300,7 @@ impl Walk {
             if other.is_of(&own.source) {
                 continue;
             }
-            let gain = if self.split == Strategy::Always { 1.0 } else { way.gain(&own, other.estimated_rows()) };
+            let gain = if self.split == Strategy::Always { 1.0 } else { way.gain(&own) };
             if gain > best.as_ref().map_or(0.0, |(best, ..)| *best) {
                 let partial = Walked::There(partial);
                 let sides = if way.side == 0 { [partial, other] } else { [other, partial] };
@@ -314,7 +315,17 @@ impl Walk {
             partial.not_pushed("aggregate", part, Some(reason));
         }
         let [left, right] = sides;
-        let (left, right) = (self.finish(left)?, self.finish(right)?);
+        let mut sides = [self.finish(left)?, self.finish(right)?];
+        if self.split == Strategy::Adaptive {
+            // Whether groups or rows come is decided when it is known how many.
+            let rows = if way.side == 0 { &way.join.left } else { &way.join.right };
+            let rows = self.finished(rows.as_ref().clone())?;
+            let grouped = std::mem::take(&mut sides[way.side]);
+            let plain = way.partial.with_new_exprs(way.partial.expressions(), vec![rows])?;
+            let node = Arc::new(Either { grouped, plain });
+            sides[way.side] = LogicalPlan::Extension(Extension { node });
+        }
+        let [left, right] = sides;
         self.here(way.joined(left, right, aggregate)?).map(Some)
     }
 
@@ -456,13 +467,6 @@ impl Walked {
 
     fn is_of(&self, source: &Arc<Source>) -> bool {
         matches!(self, Self::There(candidate) if Arc::ptr_eq(&candidate.source, source))
-    }
-
-    fn estimated_rows(&self) -> Option<f64> {
-        match self {
-            Self::There(candidate) => candidate.estimate().rows.value().map(|rows| rows as f64),
-            Self::Here(_) => None,
-        }
     }
 
     fn describe(&self) -> String {

@@ -1,5 +1,6 @@
 //! An aggregate over a join of two sources may be begun in one of them, by groups; the answer is that of all rows.
 
+use tombolo_engine::check::SubQueryOutcome;
 use tombolo_engine::{Settings, Strategy};
 use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::{Answer, Lab, ask, rows};
@@ -82,19 +83,55 @@ async fn what_cannot_be_put_together_is_not_split() {
     }
 }
 
+/// What the shop was asked that was run.
+async fn asked(lab: &Lab, sql: &str) -> (String, u64, Vec<String>) {
+    let answer = with(lab, Strategy::Adaptive, sql).await;
+    let whole = with(lab, Strategy::Never, sql).await;
+    let (given, wanted) = ((answer.schema.as_ref(), &answer.batches[..]), (whole.schema.as_ref(), &whole.batches[..]));
+    same(sql, given, wanted, Rules::default()).unwrap_or_else(|difference| panic!("{sql}: {difference}"));
+    let mut run = answer.receipt.sub_queries.into_iter().filter(|query| query.source == "shop");
+    let query = run.find(|query| query.outcome != SubQueryOutcome::NotRun).unwrap();
+    (query.native, query.rows, query.not_pushed.into_iter().map(|part| part.reason).collect())
+}
+
 #[tokio::test]
-async fn it_is_split_where_fewer_rows_come() {
+async fn groups_come_where_they_are_fewer_and_cost_less() {
     let lab = lab().await;
     let sql =
         "SELECT c.region, count(*) FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.region";
-    let answer = with(&lab, Strategy::Adaptive, sql).await;
-    let shop = answer.receipt.sub_queries.iter().find(|query| query.source == "shop").unwrap();
-    assert_eq!(shop.rows, 4);
-    assert!(shop.native.contains("GROUP BY"), "{}", shop.native);
-    let reasons: Vec<&str> = shop.not_pushed.iter().map(|part| part.reason.as_str()).collect();
-    assert!(reasons.contains(&"it is begun in the source and ended here, after the join"), "{reasons:?}");
+    let (native, rows, reasons) = asked(&lab, sql).await;
+    assert_eq!(rows, 4);
+    assert!(native.contains("GROUP BY"), "{native}");
+    assert!(
+        reasons.iter().any(|reason| reason == "it is begun in the source and ended here, after the join"),
+        "{reasons:?}"
+    );
     // By its primary key every order is a group of its own.
     let sql = "SELECT c.region, count(*) FROM crm.customers c JOIN shop.orders o ON o.id = c.id GROUP BY c.region";
-    let answer = with(&lab, Strategy::Adaptive, sql).await;
-    assert!(!answer.receipt.sub_queries.iter().any(|query| query.native.contains("GROUP BY")));
+    let (native, rows, _) = asked(&lab, sql).await;
+    assert_eq!(rows, 5);
+    assert!(!native.contains("GROUP BY"), "{native}");
+}
+
+#[tokio::test]
+async fn rows_come_where_there_are_too_many_groups() {
+    let mut lab = Lab::new();
+    lab.sqlite("shop").execute(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER, amount INTEGER);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+            INSERT INTO orders SELECT i, i % 50000, i % 50 FROM n;
+         CREATE INDEX by_customer ON orders (customer_id);
+         ANALYZE;",
+    );
+    let customers = "SELECT value AS id, value % 9 AS region, value AS pick FROM generate_series(0, 49999)";
+    lab.memory("crm", "main", "customers", rows(customers).await);
+    for (id, grouped, wanted) in [("c.pick < 1", true, 1), ("c.pick < 100", true, 100), ("c.pick >= 0", false, 200_000)]
+    {
+        let sql = format!(
+            "SELECT c.region, count(*), sum(o.amount) FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id
+             WHERE {id} GROUP BY c.region"
+        );
+        let (native, rows, _) = asked(&lab, &sql).await;
+        assert_eq!((native.contains("GROUP BY"), rows), (grouped, wanted), "{sql}: {native}");
+    }
 }

@@ -153,7 +153,7 @@ impl Federation {
         settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
         settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
         settings.join_counts = all.boolean("join_counts");
-        let strategy = |name| match all.text(name).as_deref() {
+        let strategy = |name| match all.text(name) {
             Some("always") => Strategy::Always,
             Some("never") => Strategy::Never,
             _ => Strategy::Adaptive,

@@ -1,5 +1,7 @@
+use tombolo_connector::Scan;
+
 use crate::cost::{
-    KEY_COMPARED, KEY_FOUND, REQUEST, ROW_FOUND, ROW_LOOKED_AT, distinct, is_indexed, moved, stored_rows,
+    KEY_COMPARED, KEY_FOUND, REQUEST, ROW_FOUND, ROW_LOOKED_AT, distinct, grouped, is_indexed, moved, stored_rows,
 };
 use crate::execute::SourceScanExec;
 
@@ -12,6 +14,8 @@ pub(super) struct Target {
     pub(super) rows: f64,
     /// Bytes of each.
     row_bytes: Option<f64>,
+    /// Whether the rows are groups that the source makes of those that it looks at.
+    is_grouped: bool,
     /// Whether an index of the source begins with the key.
     is_indexed: bool,
     /// Distinct keys in the source.
@@ -33,6 +37,7 @@ impl Target {
             looked_at,
             rows,
             row_bytes: statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows),
+            is_grouped: has_groups(tree),
             is_indexed: columns.iter().any(|at| is_indexed(tree, *at)),
             distinct: known.or(partners).unwrap_or(looked_at / 10.0).max(1.0),
             request_keys: request_keys.max(1),
@@ -46,7 +51,7 @@ impl Target {
 
     /// The milliseconds that it takes to read everything.
     pub(super) fn read_all(&self) -> f64 {
-        REQUEST + self.looked_at * ROW_LOOKED_AT + moved(self.rows, self.row_bytes)
+        REQUEST + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
     }
 
     /// The milliseconds that it takes to read what has one of so many keys.
@@ -59,6 +64,21 @@ impl Target {
         let by_comparing = requests * self.looked_at * ROW_LOOKED_AT + keys * KEY_COMPARED;
         let by_index = keys * KEY_FOUND + share * self.looked_at * ROW_FOUND;
         let work = if self.is_indexed { by_index.min(by_comparing) } else { by_comparing };
-        requests * REQUEST + work + moved(share * self.rows, self.row_bytes)
+        requests * REQUEST + work + self.sent(share)
     }
+
+    /// What it takes to group so large a share of the rows, where that is asked, and to bring the rest here.
+    fn sent(&self, share: f64) -> f64 {
+        let groups = if self.is_grouped { grouped(share * self.looked_at, share * self.rows) } else { 0.0 };
+        groups + moved(share * self.rows, self.row_bytes)
+    }
+}
+
+/// The milliseconds that it is expected to take to read a scan without keys.
+pub(in crate::fuse) fn read_all_ms(scan: &SourceScanExec) -> f64 {
+    Target::of(scan, &[], None, 1).read_all()
+}
+
+fn has_groups(scan: &Scan) -> bool {
+    matches!(scan, Scan::Aggregate(_)) || scan.inputs().into_iter().any(has_groups)
 }

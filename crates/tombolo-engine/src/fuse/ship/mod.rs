@@ -14,5 +14,6 @@ mod route;
 mod rule;
 mod shipment;
 
+pub(super) use cost::read_all_ms;
 pub use exec::CollectKeysExec;
 pub use rule::ShipKeysRule;

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if
 
 use super::exec::CollectKeysExec;
 use crate::execute::SourceScanExec;
+use crate::fuse::EitherExec;
 use crate::fuse::count_exec::{JoinCountExec, Reduced};
 use crate::plan::UnorderedExec;
 
@@ -92,7 +93,7 @@ impl Route<'_> {
         if let Some(join) = plan.downcast_ref::<SortMergeJoinExec>() {
             return self.join(plan, join.join_type(), false, join.on(), wanted);
         }
-        if plan.is::<UnionExec>() {
+        if plan.is::<UnionExec>() || plan.is::<EitherExec>() {
             return self.all(plan, |_| wanted.to_vec());
         }
         let passes = plan.is::<CollectKeysExec>()

@@ -11,7 +11,7 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoi
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
-use tombolo_connector::{Answer, KeySupport, RowCount, ScanStatistics};
+use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 
 use super::collect::KeyCollector;
 use super::cost::Target;
@@ -24,6 +24,8 @@ use crate::settings::{KeyShipping, Strategy};
 
 /// The share of rows that a filter is held to let through: DataFusion's own default.
 const FILTERED: f64 = 0.2;
+/// How much less than expected may come where there are conditions.
+const LEAST_SHARE: f64 = 0.05;
 /// Keys that are expected where nothing is known of the side that gives them: few, since their number is seen before they are
 /// shipped.
 const UNKNOWN_KEYS: f64 = 1_000.0;
@@ -63,7 +65,7 @@ impl ShipKeysRule {
         let giver = Giver::of(join, from)?;
         let mut gain = 0.0;
         self.follow(join, from, &giver, &mut |scan, offer| {
-            let keys = giver.keys.min(offer.target.distinct);
+            let keys = giver.least_keys.min(offer.target.distinct);
             let saved = offer.target.read_all() - offer.target.ship(keys);
             if self.limits.strategy == Strategy::Always {
                 gain += saved.max(1.0);
@@ -82,10 +84,11 @@ impl ShipKeysRule {
         let exprs = join.keys(way.from);
         let collector = Arc::new(KeyCollector::try_new(exprs, &giving.schema(), self.limits.max_keys)?);
         let taking = self.follow(join, way.from, &way.giver, &mut |scan, offer| {
-            let keys = way.giver.keys.min(offer.target.distinct);
-            if self.limits.strategy != Strategy::Always && offer.target.ship(keys) >= offer.target.read_all() {
+            let least = way.giver.least_keys.min(offer.target.distinct);
+            if self.limits.strategy != Strategy::Always && offer.target.ship(least) >= offer.target.read_all() {
                 return Ok(None);
             }
+            let keys = way.giver.keys.min(offer.target.distinct);
             let share = offer.target.share(keys);
             let statistics = scan.scan_statistics();
             let fewer = |value: u64| (value as f64 * share).ceil() as u64;
@@ -235,6 +238,9 @@ impl Side {
 struct Giver {
     /// Distinct keys that are expected.
     keys: f64,
+    /// As few as there may well be: how many rows pass a condition is mostly a guess, and the number of keys decides again when
+    /// it is known.
+    least_keys: f64,
     /// Distinct keys of the table that they come from, where that is known.
     of_table: Option<f64>,
     names: Vec<String>,
@@ -265,7 +271,9 @@ impl Giver {
         };
         Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &wanted)?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
-        Ok(Self { keys: of_table.map_or(rows, |distinct| rows.min(distinct)), of_table, names })
+        let keys = of_table.map_or(rows, |distinct| rows.min(distinct));
+        let least_keys = if is_conditional(side) { keys * LEAST_SHARE } else { keys };
+        Ok(Self { keys, least_keys, of_table, names })
     }
 }
 
@@ -319,6 +327,19 @@ impl<'a> Join<'a> {
         };
         self.on.iter().map(of).collect()
     }
+}
+
+/// Whether the number of rows of a plan depends on what is in its tables, and not on their sizes alone.
+fn is_conditional(plan: &Plan) -> bool {
+    let scans = plan.downcast_ref::<SourceScanExec>();
+    let is_condition = |scan: &Scan| matches!(scan, Scan::Filter { .. } | Scan::Join(_) | Scan::Aggregate(_));
+    fn any(scan: &Scan, test: &dyn Fn(&Scan) -> bool) -> bool {
+        test(scan) || scan.inputs().into_iter().any(|input| any(input, test))
+    }
+    scans.is_some_and(|scan| !scan.supplies().is_empty() || any(&scan.scan().scan, &is_condition))
+        || plan.is::<FilterExec>()
+        || Join::of(plan).is_some()
+        || plan.children().into_iter().any(is_conditional)
 }
 
 /// A scan's output column as it is told: `orders.customer_id`.

@@ -65,6 +65,12 @@ impl KeySupply for Shipment {
         Ok(choice)
     }
 
+    async fn cost(&self) -> Result<f64> {
+        let found = self.collector.wait().await?;
+        let read_all = self.target.read_all();
+        Ok(if found.keys.is_ok() { self.target.ship(found.count as f64).min(read_all) } else { read_all })
+    }
+
     fn report(&self) -> KeyReport {
         let decided = self.decided.get();
         KeyReport {
