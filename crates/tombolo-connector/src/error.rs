@@ -96,6 +96,8 @@ error_codes! {
     PolicyRefused => "policy_refused", "42501", 403, 4;
     /// A guardrail forbids this.
     GuardrailRefused => "guardrail_refused", "54000", 403, 4;
+    /// The query joins every row of one table with every row of another.
+    CartesianProduct => "cartesian_product", "54000", 403, 4;
     /// A defect in Tombolo.
     Internal => "internal", "XX000", 500, 1;
 }

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::Utc;
+use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
 
@@ -17,6 +19,7 @@ use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
 use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins};
+use crate::products::Checked;
 use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
 
@@ -45,6 +48,10 @@ pub struct QueryOptions {
     /// Where a table is looked for that is named without a source: sources, or schemas as `source.schema`. The first that has
     /// it is meant. Empty, every table must be named with its source.
     pub search_path: Vec<String>,
+    /// Whether Cartesian products run, whatever their size.
+    pub allow_cartesian: bool,
+    /// Whether a join that has no condition is given the one that foreign keys, names or values say.
+    pub auto_fix: bool,
 }
 
 /// A federated query engine over configured sources. Cheap to clone; all clones share sources, limits and cache.
@@ -183,12 +190,16 @@ impl Engine {
         if !execute::has_hash_join(&prepared.plan) && self.0.settings.parallel <= 1 {
             return None;
         }
-        let (engine, sql) = (self.clone(), prepared.statement.clone());
+        let changed = prepared.change.as_ref().map(|change| change.after.clone());
+        let (engine, sql) = (self.clone(), changed.unwrap_or_else(|| prepared.statement.clone()));
+        let (statement, change, notices) =
+            (prepared.statement.clone(), prepared.change.clone(), prepared.notices.clone());
         let again =
             Attempt { id: prepared.id.clone(), started: prepared.started, deadline: prepared.deadline, frugal: true };
         Some(Box::new(move || {
             Box::pin(async move {
                 let mut prepared = engine.plan(&sql, &options, &again).await?;
+                (prepared.statement, prepared.change, prepared.notices) = (statement, change, notices);
                 prepared.notices.push(
                     "the query did not fit into max_memory: it ran again on one stream with sort-merge joins, which use \
                      temporary files"
@@ -218,6 +229,7 @@ impl Engine {
             planning_ms: prepared.planning_ms,
             elapsed_ms: None,
             notices: prepared.notices.clone(),
+            change: prepared.change.clone(),
         };
         if !analyze {
             return Ok((explanation, None));
@@ -265,8 +277,23 @@ impl Engine {
         }
     }
 
+    /// A statement's plan before and after it was optimised.
+    pub(crate) async fn logical(&self, statement: Statement, planning: &Planning<'_>) -> Result<Planned> {
+        let Planning { path, options, session } = planning;
+        let logical = plan::logical_plan(statement, &self.0.catalog, path, session).await?;
+        let logical = policy::apply(logical, &options.user)?;
+        let named = plan::named_output(&logical);
+        let optimized = plan::optimize(&limited(logical.clone(), options.limit)?, session)?;
+        Ok(Planned { logical, named, optimized })
+    }
+
+    /// Limits and wishes.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
     async fn plan(&self, sql: &str, options: &QueryOptions, attempt: &Attempt) -> Result<Prepared> {
-        let Inner { catalog, settings, runtime } = self.0.as_ref();
+        let Inner { settings, runtime, .. } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
         let runtime = Arc::new(RuntimeEnv { memory_pool: Arc::clone(&pool) as _, ..runtime.as_ref().clone() });
         let mut shipping = settings.key_shipping;
@@ -278,13 +305,12 @@ impl Engine {
             plan::new_session(settings, Arc::clone(&runtime), attempt.frugal, fusion).map_err(from_datafusion)?;
 
         let statement = parse::parse_query(sql, &self.source_names())?;
-        let path = self.search_path(&options.search_path)?;
-        let logical = plan::logical_plan(statement, catalog, &path, &session).await?;
-        let logical = policy::apply(logical, &options.user)?;
-        let named = plan::named_output(&logical);
-        let logical = limited(logical, options.limit)?;
-        let logical = plan::optimize(&logical, &session)?;
-        let (columns, notices) = (check::column_origins(&logical, &named), check::notices(&logical));
+        let planning = Planning { path: self.search_path(&options.search_path)?, options, session: &session };
+        let logical = self.logical(statement.clone(), &planning).await?;
+        let Checked { planned: Planned { named, optimized: logical, .. }, notices, change } =
+            Box::pin(self.without_products(statement, logical, &planning)).await?;
+        let columns = check::column_origins(&logical, &named);
+        let notices = [notices, check::notices(&logical)].concat();
         let logical = pushdown::push_down(logical, settings.pushdown, settings.split_aggregates)?;
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
@@ -317,6 +343,7 @@ impl Engine {
             joins,
             columns,
             notices,
+            change,
             pool,
             limit: options.limit,
             deadline,
@@ -332,6 +359,22 @@ fn answer_schema(named: &SchemaRef, given: &SchemaRef) -> SchemaRef {
         .zip(given.fields())
         .map(|(name, field)| Arc::new(field.as_ref().clone().with_name(name.name())));
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), given.metadata().clone()))
+}
+
+/// What a statement is planned with.
+pub(crate) struct Planning<'a> {
+    pub(crate) path: Vec<SearchPlace>,
+    pub(crate) options: &'a QueryOptions,
+    pub(crate) session: &'a SessionState,
+}
+
+/// A statement's plan.
+pub(crate) struct Planned {
+    /// As it was written.
+    pub(crate) logical: LogicalPlan,
+    /// The columns of the answer under the names that a reader expects.
+    pub(crate) named: SchemaRef,
+    pub(crate) optimized: LogicalPlan,
 }
 
 /// One try to run a query.

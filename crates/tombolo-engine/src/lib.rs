@@ -14,6 +14,7 @@ pub mod fuse;
 mod parse;
 mod plan;
 mod policy;
+mod products;
 pub mod pushdown;
 mod settings;
 
@@ -21,6 +22,7 @@ pub use catalog::SourceConfig;
 pub use check::{Explanation, Receipt};
 pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
 pub use engine::{Engine, EngineConfig, QueryOptions};
+pub use plan::cartesian::StatementChange;
 #[doc(hidden)]
 pub use plan::guards;
 pub use settings::{KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};

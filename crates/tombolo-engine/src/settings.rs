@@ -21,6 +21,8 @@ pub struct Settings {
     pub time_zone: Option<String>,
     /// How old the description of a table may be before the source is asked again.
     pub catalog_ttl: Duration,
+    /// The most rows that a Cartesian product may have; one of unknown size is held to have more. `None` is without limit.
+    pub max_cartesian_rows: Option<u64>,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
     pub join_counts: bool,
     /// How a join's keys are sent to the source of its other side.
@@ -42,6 +44,7 @@ impl Default for Settings {
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             time_zone: Some("UTC".to_owned()),
             catalog_ttl: Duration::from_secs(300),
+            max_cartesian_rows: Some(1_000_000),
             join_counts: true,
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::receipt::NotPushed;
+use crate::plan::cartesian::StatementChange;
 
 /// A plan as a person reads it; also what machines get as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Explanation {
     pub elapsed_ms: Option<f64>,
     /// What a reader should know, in sentences.
     pub notices: Vec<String>,
+    /// What was changed in the statement before it was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<StatementChange>,
 }
 
 /// One step of a plan.

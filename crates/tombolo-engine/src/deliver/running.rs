@@ -17,6 +17,7 @@ use crate::check::{self, ColumnReceipt, LimitReceipt, PlanStep, Receipt, SubQuer
 use crate::error::from_datafusion;
 use crate::execute::{CaughtPanics, PeakPool, SourceScanExec};
 use crate::fuse::CountedJoin;
+use crate::plan::cartesian::StatementChange;
 
 /// The longest that a second plan waits for the memory of the first.
 const MAX_HANDOVER: Duration = Duration::from_secs(5);
@@ -36,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) joins: Vec<Arc<CountedJoin>>,
     pub(crate) columns: Vec<ColumnReceipt>,
     pub(crate) notices: Vec<String>,
+    /// What was changed in the statement before it was planned.
+    pub(crate) change: Option<StatementChange>,
     pub(crate) pool: Arc<PeakPool>,
     pub(crate) limit: Option<u64>,
     pub(crate) deadline: Option<Instant>,
@@ -132,6 +135,11 @@ impl RunningQuery {
     /// The columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// What was changed in the statement, where it was.
+    pub fn change(&self) -> Option<StatementChange> {
+        self.shared.prepared().change.clone()
     }
 
     /// The next rows; `None` after the last. Empty batches are passed over.

@@ -1,6 +1,7 @@
 //! Statement → logical plan, by DataFusion's planner, analyzer and optimizer over the catalog's tables. Knows capabilities,
 //! not connectors.
 
+pub(crate) mod cartesian;
 mod case;
 mod checked;
 mod context;

@@ -207,7 +207,7 @@ impl World {
         let (engine, sql) = (way.engine.clone(), sql.to_owned());
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let options = QueryOptions { timeout: Some(PATIENCE), ..QueryOptions::default() };
+            let options = QueryOptions { timeout: Some(PATIENCE), allow_cartesian: true, ..QueryOptions::default() };
             let answer = ask_with(&engine, &sql, options).await;
             answer.map(|answer| (answer.schema, answer.batches)).map_err(|error| {
                 let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod cartesian;
 mod conformance;
 mod datafusion_slt;
 mod differential;

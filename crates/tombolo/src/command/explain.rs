@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tombolo_connector::{Error, ErrorCode, Result};
 use tombolo_engine::QueryOptions;
 
+use super::cartesian::{CartesianArgs, tell_change};
 use super::query::{query_options, read_stdin};
 use super::{App, duration_argument};
 use crate::output;
@@ -29,6 +30,8 @@ pub(crate) struct ExplainArgs {
     /// Give up after this long, such as 10s [default: federation.max_query_time]
     #[arg(long, value_name = "TIME", value_parser = duration_argument)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    cartesian: CartesianArgs,
 }
 
 impl ExplainArgs {
@@ -41,8 +44,9 @@ impl ExplainArgs {
             return Err(Error::new(ErrorCode::Usage, format!("explain takes one statement, not {}", statements.len()))
                 .with_hint("Explain them one by one."));
         };
-        let options = QueryOptions { timeout: self.timeout, ..query_options() };
+        let options = self.cartesian.apply(QueryOptions { timeout: self.timeout, ..query_options() });
         let (explanation, _) = engine.explain(statement, self.analyze, options).await?;
+        tell_change(app, explanation.change.as_ref());
         output::with_stdout(|out| render::write_explanation(&explanation, self.format, app.stdout, out))?;
         Ok(0)
     }

@@ -1,6 +1,7 @@
 //! The commands, a file each. What they share: [`App`], where the config and the state are; [`run`], one statement from
 //! text to delivered rows.
 
+mod cartesian;
 mod completions;
 mod config;
 mod connect;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 use tombolo_engine::QueryOptions;
 
+use super::cartesian::CartesianArgs;
 use super::run::{Answered, Runner, Target};
 use super::{App, duration_argument};
 use crate::output;
@@ -41,6 +42,8 @@ pub(crate) struct QueryArgs {
     /// Give up after this long, such as 10s [default: federation.max_query_time]
     #[arg(long, value_name = "TIME", value_parser = duration_argument)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    cartesian: CartesianArgs,
     /// Print the receipt on stderr: what each source was asked, and where the columns came from
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     receipt: Option<ReceiptForm>,
@@ -102,7 +105,7 @@ impl QueryArgs {
     }
 
     fn options(&self) -> QueryOptions {
-        QueryOptions { limit: self.limit, timeout: self.timeout, ..query_options() }
+        self.cartesian.apply(QueryOptions { limit: self.limit, timeout: self.timeout, ..query_options() })
     }
 
     fn target(&self, app: &App) -> Result<Target> {

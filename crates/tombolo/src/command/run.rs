@@ -10,6 +10,7 @@ use tombolo_engine::{Engine, QueryOptions, RunningQuery};
 use uuid::Uuid;
 
 use super::App;
+use super::cartesian::tell_change;
 use super::progress::Progress;
 use crate::config::Federation;
 use crate::output::{self, SharedStdout};
@@ -71,6 +72,7 @@ impl Runner<'_> {
     ) -> Result<Receipt> {
         let mut query = self.engine.query(sql, options).await?;
         record.entry.id = query.id();
+        tell_change(self.app, query.change().as_ref());
         progress.watch(query.monitor());
         let mut delivery = Delivery::open(self, target, progress)?;
         let mut kept = self.begin_keeping(&query);

@@ -71,6 +71,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         "When an aggregate over a join of two sources is begun in one of them, by groups: where that is expected to cost less, wherever it is right, or never.",
     ),
     spec(
+        "max_cartesian_rows",
+        OptionKind::Integer,
+        Some("1000000"),
+        "The most rows that a Cartesian product, a join without a condition, may have before it is refused; one of unknown \
+         size is held to have more. 0 is without limit.",
+    ),
+    spec(
         "pushdown",
         OptionKind::Boolean,
         Some("true"),
@@ -152,6 +159,8 @@ impl Federation {
         settings.batch_size = all.integer("batch_size").unwrap_or(settings.batch_size);
         settings.parallel = all.integer("parallel").unwrap_or(settings.parallel);
         settings.catalog_ttl = all.duration("catalog_ttl").unwrap_or(settings.catalog_ttl);
+        settings.max_cartesian_rows =
+            all.integer("max_cartesian_rows").filter(|rows| *rows > 0).map(|rows| rows as u64);
         settings.join_counts = all.boolean("join_counts");
         let strategy = |name| match all.text(name) {
             Some("always") => Strategy::Always,

@@ -298,5 +298,6 @@ pub(crate) fn explanation(analyzed: bool) -> Explanation {
         planning_ms: 11.6,
         elapsed_ms: analyzed.then_some(182.0),
         notices: vec!["o.user_id is text and c.id is a number: both were compared as text.".to_owned()],
+        change: None,
     }
 }

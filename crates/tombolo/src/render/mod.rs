@@ -6,6 +6,7 @@
 
 mod buffer;
 mod cell;
+mod change;
 mod columnar;
 mod csv;
 mod error;
@@ -25,6 +26,7 @@ pub(crate) mod text;
 mod writer;
 
 pub(crate) use buffer::Buffer;
+pub(crate) use change::write_change;
 pub(crate) use error::write_error;
 pub(crate) use explanation::{PlanFormat, write_explanation};
 pub(crate) use grid::{Align, Grid};

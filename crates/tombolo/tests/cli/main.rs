@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod bad_input;
+mod cartesian;
 mod config;
 mod connect;
 mod demo;

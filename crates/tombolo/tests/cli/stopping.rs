@@ -46,7 +46,7 @@ fn an_interrupt_cancels_and_leaves_nothing_half_written() {
     let sandbox = sandbox();
     sandbox.write("out.csv", "before");
     for (sql, code, name) in [(ENDLESS, 130, "-INT"), (LONG, 130, "-INT"), (ENDLESS, 143, "-TERM")] {
-        let child = start(&sandbox, &["query", sql, "-o", "out.csv"]);
+        let child = start(&sandbox, &["query", sql, "--allow-cartesian", "-o", "out.csv"]);
         std::thread::sleep(Duration::from_millis(1500));
         signal(&child, name);
         let ran = end(child, Duration::from_secs(10));
@@ -66,11 +66,11 @@ fn an_interrupt_cancels_and_leaves_nothing_half_written() {
 fn a_time_limit_ends_the_query() {
     let sandbox = sandbox();
     let started = Instant::now();
-    let stderr = sandbox.fails(&["query", ENDLESS, "--timeout", "700ms"], 124, "timeout");
+    let stderr = sandbox.fails(&["query", ENDLESS, "--allow-cartesian", "--timeout", "700ms"], 124, "timeout");
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert!(stderr.contains("hint:"), "{stderr}");
     sandbox.ok(&["config", "set", "federation.max_query_time", "600ms"]);
-    sandbox.fails(&["query", ENDLESS], 124, "timeout");
+    sandbox.fails(&["query", ENDLESS, "--allow-cartesian"], 124, "timeout");
     assert_eq!(sandbox.run(&["query", "SELECT 1", "--timeout", "10"]).code, 2);
 }
 
@@ -78,7 +78,7 @@ fn a_time_limit_ends_the_query() {
 fn a_reader_that_has_enough_ends_it_in_silence() {
     let sandbox = sandbox();
     for format in ["csv", "jsonl", "json"] {
-        let mut child = start(&sandbox, &["query", LONG, "--format", format, "--no-keep"]);
+        let mut child = start(&sandbox, &["query", LONG, "--allow-cartesian", "--format", format, "--no-keep"]);
         let mut first = [0; 64];
         child.stdout.take().unwrap().read_exact(&mut first).unwrap();
         let ran = end(child, Duration::from_secs(10));

@@ -159,7 +159,7 @@ impl Placed {
 }
 
 fn options(search_path: Vec<String>) -> QueryOptions {
-    QueryOptions { timeout: Some(TIME_LIMIT), search_path, ..QueryOptions::default() }
+    QueryOptions { timeout: Some(TIME_LIMIT), search_path, allow_cartesian: true, ..QueryOptions::default() }
 }
 
 /// Whether the writer of Parquet can be asked at all: of a union it does not say that it cannot write it.

@@ -15,12 +15,13 @@ use reedline::{
     Signal, default_emacs_keybindings,
 };
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
-use tombolo_engine::Engine;
 use tombolo_engine::check::Receipt;
+use tombolo_engine::{Engine, QueryOptions};
 
 use self::complete::{NameCompleter, Names};
 use self::input::{Input, StatementValidator, read_input};
 use self::prompt::ShellPrompt;
+use super::cartesian::{CartesianArgs, tell_change};
 use super::query::{query_options, read_stdin, summary};
 use super::run::{Runner, Target};
 use super::{App, ListFormat, describe, sources};
@@ -52,13 +53,24 @@ cancels what runs, Ctrl-D leaves.
 /// Where stdin is not a terminal, its statements are run as `tombolo query -` would run them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tombolo shell\n\n  tombolo> SELECT count(*) FROM shop.customers;")]
-pub(crate) struct ShellArgs {}
+pub(crate) struct ShellArgs {
+    #[command(flatten)]
+    cartesian: CartesianArgs,
+}
 
 impl ShellArgs {
     pub(crate) async fn run(self, app: &App, interrupts: &Interrupts) -> Result<u8> {
         let config = app.config()?;
         let engine = app.engine(&config)?;
-        let mut shell = Shell { app, config: &config, engine: &engine, timing: true, format: None, receipt: None };
+        let mut shell = Shell {
+            app,
+            config: &config,
+            engine: &engine,
+            cartesian: self.cartesian,
+            timing: true,
+            format: None,
+            receipt: None,
+        };
         if std::io::stdin().is_terminal() {
             shell.converse(interrupts).await
         } else {
@@ -76,6 +88,7 @@ struct Shell<'a> {
     app: &'a App,
     config: &'a Config,
     engine: &'a Engine,
+    cartesian: CartesianArgs,
     timing: bool,
     format: Option<Format>,
     receipt: Option<Receipt>,
@@ -138,7 +151,8 @@ impl Shell<'_> {
             }
             Input::Describe(name) => self.describe(&name).await?,
             Input::Explain(statement) => {
-                let (explanation, _) = self.engine.explain(&statement, false, query_options()).await?;
+                let (explanation, _) = self.engine.explain(&statement, false, self.options()).await?;
+                tell_change(self.app, explanation.change.as_ref());
                 output::with_stdout(|out| {
                     render::write_explanation(&explanation, render::PlanFormat::Text, self.app.stdout, out)
                 })?;
@@ -157,6 +171,10 @@ impl Shell<'_> {
         Ok(false)
     }
 
+    fn options(&self) -> QueryOptions {
+        self.cartesian.apply(query_options())
+    }
+
     async fn describe(&self, name: &str) -> Result<()> {
         match self.config.source(name) {
             Ok(source) => describe::describe_source(self.app, self.engine, &source.name, ListFormat::Table).await,
@@ -173,7 +191,7 @@ impl Shell<'_> {
         let target = Target::Stdout(self.format.unwrap_or(usual));
         let runner = Runner { app: self.app, engine: self.engine, federation: &self.config.federation, keep: true };
         for statement in self.engine.split_statements(text)? {
-            let answered = runner.run(&statement, query_options(), &target).await?;
+            let answered = runner.run(&statement, self.options(), &target).await?;
             if self.timing && self.app.stderr.interactive {
                 output::complain(&summary(&answered, &target));
             }
