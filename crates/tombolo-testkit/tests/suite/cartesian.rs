@@ -105,6 +105,25 @@ async fn sampled_values_are_looked_for_in_all_of_a_large_table() {
     assert!(said.contains("`ON events.seen = marks.mark` (60 of 60 sampled values are on both sides)"), "{said}");
 }
 
+/// Both tables number their rows from 1; what refers to the other's is kept as text.
+#[tokio::test]
+async fn numbers_of_rows_say_nothing_and_numbers_as_text_do() {
+    let mut lab = Lab::new();
+    lab.memory("a", "main", "members", rows("SELECT value AS id, 'm' AS sort FROM generate_series(1, 200)").await);
+    let orders = "SELECT value AS order_id, cast(value % 150 + 1 AS varchar) AS user_id, value % 9 AS pieces \
+                  FROM generate_series(1, 400)";
+    lab.memory("b", "main", "orders", rows(orders).await);
+    let sql = "SELECT * FROM a.members m CROSS JOIN b.orders o";
+    let said = refused(&engine(&lab), sql, QueryOptions::default()).await;
+    assert!(said.contains("`ON m.id = o.user_id` (150 of 150 sampled values are on both sides)"), "{said}");
+    let sql = "SELECT count(*) AS n FROM a.members m CROSS JOIN (SELECT user_id AS member_id FROM b.orders) o";
+    let said = refused(&engine(&lab), sql, QueryOptions::default()).await;
+    assert!(said.contains("`ON m.id = o.member_id` (by names)"), "{said}");
+    let (answer, _) = fixed(&engine(&lab), sql).await;
+    let wanted = ask(&engine(&lab), "SELECT count(*) AS n FROM b.orders").await.unwrap();
+    assert_eq!(answer.table(), wanted.table());
+}
+
 #[tokio::test]
 async fn nothing_is_suggested_where_nothing_says_anything() {
     let lab = lab().await;
@@ -132,6 +151,8 @@ async fn of_two_conditions_alike_none_is_chosen() {
     no condition is about both u and g; the most is `max_cartesian_rows`, 100 rows
     Join them ON u.id = g.taker or ON u.id = g.giver, of which neither is likelier. --allow-cartesian runs it as it is.
     ");
+    let itself = refused(&engine, "SELECT count(*) FROM shop.users a, shop.users b", fixing()).await;
+    assert!(itself.contains("cannot choose between a.boss = b.id"), "{itself}");
     insta::assert_snapshot!(refused(&engine, sql, fixing()).await, @r"
     a Cartesian product: u (40) × g (19) = 760 rows
     --auto-fix cannot choose between u.id = g.taker (a foreign key of gifts) and u.id = g.giver (a foreign key of gifts)

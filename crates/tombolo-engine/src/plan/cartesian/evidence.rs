@@ -3,7 +3,7 @@ use std::fmt;
 use datafusion::common::TableReference;
 
 use super::columns::{Relation, RelationColumn};
-use super::names::{Reference, comparable, is_generic, is_key_like, refers, same};
+use super::names::{Comparison, Reference, comparison, is_generic, is_key_like, refers, same};
 
 /// A condition that two relations may have been meant to be joined on.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,7 @@ impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForeignKey { of } => write!(f, "a foreign key of {of}"),
+            Self::NamedAfter { weakness } | Self::SameName { weakness } if *weakness >= 4 => f.write_str("by names"),
             Self::NamedAfter { .. } | Self::SameName { .. } => f.write_str("by names and types"),
             Self::Values { found, of } => write!(f, "{found} of {of} sampled values are on both sides"),
         }
@@ -118,19 +119,28 @@ fn named_after(from: &Relation, to: &Relation, turned: bool) -> Vec<Candidate> {
     for key in &to.columns {
         let is_primary =
             key.base.as_ref().is_some_and(|base| base.table.description().primary_key == [base.name.clone()]);
-        for column in from.columns.iter().filter(|column| comparable(&column.data_type, &key.data_type)) {
+        for column in &from.columns {
+            let Some(comparison) = comparison(&column.data_type, &key.data_type) else { continue };
             let says = names.iter().filter_map(|name| refers(&column.name, name, &key.name, is_primary)).min();
             let Some(says) = says else { continue };
             let weakness = match says {
                 Reference::Whole if key.is_unique() => 0,
                 Reference::Whole => 1,
                 Reference::LastWord => 2,
-            };
+            } + converted(comparison);
             let pairs = vec![(column.name.clone(), key.name.clone())];
             found.push(candidate(from, to, pairs, Evidence::NamedAfter { weakness }, turned));
         }
     }
     found
+}
+
+/// What a conversion takes from what names say.
+fn converted(comparison: Comparison) -> u8 {
+    match comparison {
+        Comparison::AsTheyAre => 0,
+        Comparison::Converted => 4,
+    }
 }
 
 fn same_names(left: &Relation, right: &Relation) -> Vec<Candidate> {
@@ -146,9 +156,11 @@ fn same_names(left: &Relation, right: &Relation) -> Vec<Candidate> {
     let mut found = Vec::new();
     for column in left.columns.iter().filter(|column| !is_generic(&column.name)) {
         for other in &right.columns {
-            if same(&column.name, &other.name) && comparable(&column.data_type, &other.data_type) {
+            if let Some(comparison) = comparison(&column.data_type, &other.data_type)
+                && same(&column.name, &other.name)
+            {
                 let pairs = vec![(column.name.clone(), other.name.clone())];
-                let evidence = Evidence::SameName { weakness: weakness(column, other) };
+                let evidence = Evidence::SameName { weakness: weakness(column, other) + converted(comparison) };
                 found.push(candidate(left, right, pairs, evidence, false));
             }
         }

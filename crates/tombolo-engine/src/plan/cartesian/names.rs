@@ -126,8 +126,20 @@ pub(super) fn family(data_type: &DataType) -> Option<Family> {
     }
 }
 
-pub(super) fn comparable(left: &DataType, right: &DataType) -> bool {
-    family(left).is_some_and(|kind| family(right) == Some(kind))
+/// How two types are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    AsTheyAre,
+    /// Numbers that one side keeps as text.
+    Converted,
+}
+
+pub(super) fn comparison(left: &DataType, right: &DataType) -> Option<Comparison> {
+    match (family(left)?, family(right)?) {
+        (left, right) if left == right => Some(Comparison::AsTheyAre),
+        (Family::Integer, Family::Text) | (Family::Text, Family::Integer) => Some(Comparison::Converted),
+        _ => None,
+    }
 }
 
 /// The words of a name in lower case: `customerId`, `Customer-ID` and `customer_id` have the same.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{BaseColumn, Relation, RelationColumn};
 use super::evidence::{Candidate, Evidence, reads_the_same};
-use super::names::{Family, comparable, family, is_generic, is_key_like};
+use super::names::{Family, comparison, family, is_generic, is_key_like, refers};
 
 /// The most distinct values of a column that are read.
 const SAMPLED_VALUES: usize = 1000;
@@ -145,7 +145,11 @@ impl Samples {
             }
             let Some(family) = family(&other.0.data_type) else { continue };
             let step = values.values.len().div_ceil(LOOKED_UP).max(1);
-            let values = values.values.iter().step_by(step).cloned().collect();
+            let fits = |value: &&String| family != Family::Integer || value.parse::<i64>().is_ok();
+            let values: Vec<String> = values.values.iter().step_by(step).filter(fits).cloned().collect();
+            if values.len() < LEAST_VALUES {
+                continue;
+            }
             lookups.push(Lookup { from, into: other.1.clone(), family, values });
         }
         lookups
@@ -163,6 +167,15 @@ impl Samples {
     }
 }
 
+/// Whether a column is its own table's key, by what is declared or by its name.
+fn numbers_rows(relation: &Relation, column: &RelationColumn) -> bool {
+    let by_name = |table: &str| refers(&column.name, table, "id", true).is_some();
+    column.is_unique()
+        || (is_generic(&column.name) && is_key_like(&column.name))
+        || by_name(relation.reference.table())
+        || relation.tables().iter().any(|table| by_name(&table.description().table.table))
+}
+
 type Both<'a> = ((&'a RelationColumn, &'a BaseColumn), (&'a RelationColumn, &'a BaseColumn));
 
 /// The pairs of columns that can be compared.
@@ -171,7 +184,7 @@ fn pairs<'a>(left: &'a Relation, right: &'a Relation) -> impl Iterator<Item = Bo
         right
             .columns
             .iter()
-            .filter(move |right| comparable(&left.data_type, &right.data_type))
+            .filter(move |right| comparison(&left.data_type, &right.data_type).is_some())
             .map(move |right| (left, right))
     };
     left.columns
@@ -191,7 +204,11 @@ pub(super) fn by_values(left: &Relation, right: &Relation, samples: &Samples) ->
         let there =
             [(samples.found(&from, &into), other.is_unique()), (samples.found(&into, &from), column.is_unique())];
         let both_are_keys = is_key_like(&column.name) && is_key_like(&other.name);
-        let is_text = family(&column.data_type) == Some(Family::Text);
+        let is_text = [column, other].iter().all(|side| family(&side.data_type) == Some(Family::Text));
+        // Two tables that number their rows have the same numbers.
+        if !is_text && numbers_rows(left, column) && numbers_rows(right, other) {
+            continue;
+        }
         let best = there
             .into_iter()
             .filter(|((_, of), unique)| *unique || both_are_keys || (is_text && *of >= TELLING_TEXTS))
