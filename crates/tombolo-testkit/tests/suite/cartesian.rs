@@ -124,6 +124,21 @@ async fn numbers_of_rows_say_nothing_and_numbers_as_text_do() {
     assert_eq!(answer.table(), wanted.table());
 }
 
+/// Six small numbers are among the numbers of everything.
+#[tokio::test]
+async fn few_small_numbers_say_nothing() {
+    let mut lab = Lab::new();
+    let members = "SELECT value AS id, value % 6 + 1 AS region_id FROM generate_series(1, 200)";
+    lab.memory("a", "main", "members", rows(members).await);
+    let orders = "SELECT value AS order_id, value % 90 AS buyer_id FROM generate_series(1, 400)";
+    lab.memory("b", "main", "orders", rows(orders).await);
+    let sql = "SELECT * FROM (SELECT region_id FROM a.members) m CROSS JOIN b.orders o";
+    let said = refused(&engine(&lab), sql, fixing()).await;
+    assert!(said.contains("found no condition"), "{said}");
+    let said = refused(&engine(&lab), "SELECT * FROM a.members m CROSS JOIN b.orders o", QueryOptions::default()).await;
+    assert!(said.contains("`ON m.id = o.buyer_id` (89 of 90 sampled values are on both sides)"), "{said}");
+}
+
 #[tokio::test]
 async fn nothing_is_suggested_where_nothing_says_anything() {
     let lab = lab().await;

@@ -18,8 +18,8 @@ const LOOKED_UP: usize = 100;
 const LEAST_SHARE: f64 = 0.8;
 /// Fewer distinct values say nothing.
 const LEAST_VALUES: usize = 3;
-/// Texts of so many values are hardly found on both sides by chance.
-const TELLING_TEXTS: usize = 20;
+/// So many values are hardly found on both sides by chance.
+const TELLING_VALUES: usize = 20;
 
 type Key = (String, String, String);
 
@@ -155,6 +155,11 @@ impl Samples {
         lookups
     }
 
+    /// Whether so many values are at least half of all that a column has. A few small numbers are in every table's numbers.
+    fn are_most_of(&self, column: &Key, found: usize) -> bool {
+        self.columns.get(column).is_some_and(|sampled| sampled.whole && found * 2 >= sampled.values.len())
+    }
+
     /// How many of how many values of one column are in another.
     fn found(&self, from: &Key, into: &Key) -> (usize, usize) {
         if let Some(found) = self.found.get(&(from.clone(), into.clone())) {
@@ -201,19 +206,23 @@ pub(super) fn by_values(left: &Relation, right: &Relation, samples: &Samples) ->
     let mut found = Vec::new();
     for ((column, base), (other, other_base)) in pairs(left, right) {
         let (from, into) = (key(base), key(other_base));
-        let there =
-            [(samples.found(&from, &into), other.is_unique()), (samples.found(&into, &from), column.is_unique())];
-        let both_are_keys = is_key_like(&column.name) && is_key_like(&other.name);
-        let is_text = [column, other].iter().all(|side| family(&side.data_type) == Some(Family::Text));
+        let sides = [(column, &from, left), (other, &into, right)];
+        let is_text = sides.iter().all(|(side, ..)| family(&side.data_type) == Some(Family::Text));
         // Two tables that number their rows have the same numbers.
-        if !is_text && numbers_rows(left, column) && numbers_rows(right, other) {
+        if !is_text && sides.iter().all(|(side, _, relation)| numbers_rows(relation, side)) {
             continue;
         }
-        let best = there
+        let [one, two] = sides;
+        let best = [(one, two), (two, one)]
             .into_iter()
-            .filter(|((_, of), unique)| *unique || both_are_keys || (is_text && *of >= TELLING_TEXTS))
-            .map(|(counts, _)| counts)
-            .filter(|(found, of)| *found >= LEAST_VALUES && *found as f64 >= *of as f64 * LEAST_SHARE)
+            .filter_map(|((inner, inner_key, _), (outer, outer_key, relation))| {
+                let (found, of) = samples.found(inner_key, outer_key);
+                let is_parent = numbers_rows(relation, outer);
+                let are_many = found >= TELLING_VALUES && (is_text || (is_parent && is_key_like(&inner.name)));
+                let tells = are_many || (is_parent && samples.are_most_of(outer_key, found));
+                let is_share = found >= LEAST_VALUES && found as f64 >= of as f64 * LEAST_SHARE;
+                (tells && is_share).then_some((found, of))
+            })
             .max_by(|(a, of_a), (b, of_b)| (a * of_b).cmp(&(b * of_a)));
         if let Some((values, of)) = best {
             found.push(Candidate {
