@@ -202,6 +202,11 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
         1
     }
 
+    /// Whether the source can be asked for every one of these keys. Where it cannot, it is read without keys.
+    fn takes_keys(&self, _keys: &KeyBatch) -> bool {
+        true
+    }
+
     /// Opens one stream. The work begins with the first poll; dropping the stream ends it in the source too.
     ///
     /// A stream that ends without an error says that these were all rows. Only the connector can know that: it has seen the

@@ -57,6 +57,10 @@ impl ScanReader for MysqlReader {
         1
     }
 
+    fn takes_keys(&self, keys: &KeyBatch) -> bool {
+        sql::takes_keys(&MysqlDialect, &self.scan, keys)
+    }
+
     fn open(
         &self,
         _partition: usize,

@@ -126,6 +126,11 @@ impl Dialect for PostgresDialect {
         }
     }
 
+    fn may_hold(&self, value: &ScalarValue, form: Form) -> bool {
+        // A text that is no literal of the form is not how the server writes any value of it.
+        scalar_text(value).is_none_or(|text| text_literal(text, form).is_ok())
+    }
+
     fn null(&self, data_type: &DataType) -> String {
         // Without a type a null is text, which the other branches of a union or a CASE may not be.
         type_name(data_type).map_or_else(|| "NULL".to_owned(), |name| format!("NULL::{name}"))

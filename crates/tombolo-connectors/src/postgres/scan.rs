@@ -106,6 +106,10 @@ impl ScanReader for PostgresReader {
         self.parts.len().max(1)
     }
 
+    fn takes_keys(&self, keys: &KeyBatch) -> bool {
+        sql::takes_keys(&self.dialect, &self.scan, keys)
+    }
+
     fn open(
         &self,
         partition: usize,

@@ -35,6 +35,10 @@ impl ScanReader for ShardReader {
         self.readers.iter().map(|(_, reader)| reader.key_partitions()).sum()
     }
 
+    fn takes_keys(&self, keys: &KeyBatch) -> bool {
+        self.readers.iter().all(|(_, reader)| reader.takes_keys(keys))
+    }
+
     fn open(
         &self,
         mut partition: usize,

@@ -193,6 +193,11 @@ pub trait Dialect: Debug + Send + Sync {
         "CROSS JOIN"
     }
 
+    /// Whether a stored value of this form could be equal to `value`.
+    fn may_hold(&self, _value: &ScalarValue, _form: Form) -> bool {
+        true
+    }
+
     /// Prints rows of keys as a condition on several columns.
     fn key_rows(&self, columns: &[String], rows: &[Vec<String>]) -> String {
         let rows: Vec<String> = rows.iter().map(|row| format!("({})", row.join(", "))).collect();

@@ -1,9 +1,9 @@
 use datafusion::common::ScalarValue;
-use tombolo_connector::KeyBatch;
+use tombolo_connector::{KeyBatch, Scan};
 
 use super::block::Block;
 use super::compile::Compiler;
-use super::dialect::{Comparison, literal_value};
+use super::dialect::{Comparison, Dialect, literal_value};
 use super::value::{Level, Shipped, Value};
 
 impl Compiler<'_> {
@@ -22,19 +22,14 @@ impl Compiler<'_> {
             .iter()
             .map(|column| self.grouping_text(column, Comparison::Equality))
             .collect::<Shipped<Vec<_>>>()?;
+        // What is true of a column of the groups is true of their rows, which an index may find.
+        let is_having = block.group.as_ref().is_some_and(|group| {
+            let is_of_groups = |(column, text): (&&Value, &String)| group.contains(&column.sql) || group.contains(text);
+            !columns.iter().zip(&texts).all(is_of_groups)
+        });
         let mut rows: Vec<Vec<Value>> = Vec::with_capacity(keys.keys.num_rows());
         for row in 0..keys.keys.num_rows() {
-            let values = columns
-                .iter()
-                .zip(keys.keys.columns())
-                .map(|(column, keys)| {
-                    let scalar = ScalarValue::try_from_array(keys, row).map_err(|error| error.strip_backtrace())?;
-                    literal_value(self.dialect, &scalar, column.facts.form)
-                })
-                .collect::<Shipped<Vec<_>>>()?;
-            if !values.iter().any(Value::is_null_literal) {
-                rows.push(values);
-            }
+            rows.extend(self.key(&columns, keys, row)?);
         }
         let served = columns.iter().enumerate().filter_map(|(at, column)| {
             let keys: Vec<&Value> = rows.iter().filter_map(|row| row.get(at)).collect();
@@ -52,11 +47,32 @@ impl Compiler<'_> {
             (texts, false) => Value::predicate(self.dialect.key_rows(texts, &rows), Level::Compare),
         };
         let conditions = served.into_iter().chain([condition]);
-        if block.group.is_some() {
+        if is_having {
             block.having.extend(conditions)
         } else {
             block.filters.extend(conditions)
         }
         Ok(block)
     }
+
+    /// The values of one key; none where it is no row's.
+    fn key(&self, columns: &[&Value], keys: &KeyBatch, row: usize) -> Shipped<Option<Vec<Value>>> {
+        let mut values = Vec::with_capacity(columns.len());
+        for (column, keys) in columns.iter().zip(keys.keys.columns()) {
+            let scalar = ScalarValue::try_from_array(keys, row).map_err(|error| error.strip_backtrace())?;
+            if scalar.is_null() || !self.dialect.may_hold(&scalar, column.facts.form) {
+                return Ok(None);
+            }
+            values.push(literal_value(self.dialect, &scalar, column.facts.form)?);
+        }
+        Ok(Some(values))
+    }
+}
+
+/// Whether all of these keys can be printed.
+pub fn takes_keys(dialect: &dyn Dialect, scan: &Scan, keys: &KeyBatch) -> bool {
+    let mut compiler = Compiler::new(dialect);
+    let Ok(block) = compiler.block(scan, None) else { return false };
+    let columns: Option<Vec<&Value>> = keys.columns.iter().map(|at| block.items.get(*at)).collect();
+    columns.is_some_and(|columns| (0..keys.keys.num_rows()).all(|row| compiler.key(&columns, keys, row).is_ok()))
 }

@@ -28,6 +28,7 @@ pub use compile::{Compiler, Printed, print};
 pub use dialect::{AggregateCall, Comparison, Dialect, LikePart, parse_like};
 pub(crate) use dialect::{scalar_text, string_literal};
 pub(crate) use estimate::estimate;
+pub use keys::takes_keys;
 pub use offer::{offer, offer_keys};
 pub(crate) use value::is_text;
 pub use value::{Facts, Form, Level, Shipped, Value};

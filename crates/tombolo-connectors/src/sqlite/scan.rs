@@ -53,6 +53,10 @@ impl ScanReader for SqliteReader {
         1
     }
 
+    fn takes_keys(&self, keys: &KeyBatch) -> bool {
+        sql::takes_keys(&SqliteDialect, &self.scan, keys)
+    }
+
     fn open(
         &self,
         _partition: usize,

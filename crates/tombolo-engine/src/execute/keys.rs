@@ -20,6 +20,9 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
     /// Waits for the keys, and decides what is asked of the source.
     async fn choose(&self) -> Result<KeyChoice>;
 
+    /// Takes note that the source is read without them all the same.
+    fn refuse(&self, reason: &str);
+
     /// Waits for the keys, and says how long it is expected to take to read what is then asked, in milliseconds.
     async fn cost(&self) -> Result<f64>;
 
@@ -83,7 +86,13 @@ impl KeyedRead {
         let choose = || async {
             let mut best = KeyChoice::ReadAll;
             for supply in &self.supplies {
-                let next = supply.choose().await?;
+                let mut next = supply.choose().await?;
+                if let KeyChoice::Batches { batches, .. } = &next
+                    && !batches.iter().all(|keys| self.reader.takes_keys(keys))
+                {
+                    supply.refuse("the source has no literal for some of the keys");
+                    next = KeyChoice::ReadAll;
+                }
                 best = match (best, next) {
                     (KeyChoice::Batches { share, .. }, next @ KeyChoice::Batches { share: other, .. })
                         if other < share =>

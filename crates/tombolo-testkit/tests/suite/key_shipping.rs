@@ -192,6 +192,26 @@ async fn a_key_that_its_column_cannot_hold_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_key_without_a_literal_has_the_source_read_whole() {
+    let mut lab = Lab::new();
+    lab.sqlite("shop").execute(
+        "CREATE TABLE marks (id INTEGER PRIMARY KEY, mark REAL);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+            INSERT INTO marks SELECT i, CASE WHEN i = 7 THEN 9e999 ELSE i + 0.5 END FROM n;
+         CREATE INDEX by_mark ON marks (mark);
+         ANALYZE;",
+    );
+    let keys = "SELECT * FROM (VALUES (CAST('inf' AS DOUBLE)), (5.5), (CAST('nan' AS DOUBLE))) AS t(mark)";
+    lab.memory("crm", "main", "keys", rows(keys).await);
+    let receipt = adaptive(&lab, "SELECT k.mark, m.id FROM crm.keys k JOIN shop.marks m ON m.mark = k.mark").await;
+    let found = shipped(&receipt);
+    assert_eq!(
+        found,
+        ["shop: keys.mark → marks.mark, 3 keys the source has no literal for some of the keys, 3000 rows"]
+    );
+}
+
+#[tokio::test]
 async fn without_a_key_nothing_is_asked() {
     let lab = lab().await;
     let sql = "SELECT c.name, o.id FROM crm.nobody c LEFT JOIN shop.orders o ON o.customer_id = c.id";

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use arrow::array::AsArray;
 use arrow::util::pretty::pretty_format_batches;
 use tombolo_connector::{Options, Retry};
-use tombolo_engine::{Engine, ErrorCode, QueryOptions};
+use tombolo_engine::{Engine, ErrorCode, KeyShipping, QueryOptions, Settings, Strategy};
+use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::harness::{Harness, PostgresHarness, PostgresSite, RemoteLog, Site};
 use tombolo_testkit::proxy::{Direction, FaultProxy, LinkFault, ProxyPlan};
-use tombolo_testkit::{Lab, ask};
+use tombolo_testkit::{Lab, ask, rows};
 
 /// A database of its own on each server that is there.
 async fn databases() -> Vec<PostgresSite> {
@@ -313,6 +314,38 @@ async fn what_analyze_has_seen_is_known_of_tables_and_partitioned_ones() {
             let (plan, _) = engine.explain(&sql, false, QueryOptions::default()).await.unwrap();
             let rows = plan.root.estimated_rows.unwrap_or(0);
             assert!((least..=most).contains(&rows), "{condition}: {rows} rows");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_no_row_can_have_are_not_asked_for() {
+    for database in databases().await {
+        database
+            .run(
+                "CREATE TABLE things (id uuid PRIMARY KEY, code char(4), word text); \
+                 INSERT INTO things SELECT md5(n::text)::uuid, 'c' || n % 100, 'w' || n FROM generate_series(1, 5000) n; \
+                 CREATE INDEX ON things (code); CREATE INDEX ON things (word); ANALYZE things",
+            )
+            .await;
+        let mut lab = Lab::new();
+        lab.source("pg", "postgres", database.options());
+        // The uuid of 1 as the server writes it, in capitals, and what is none; a blank at the end; a NUL within.
+        let keys = "SELECT * FROM (VALUES ('c4ca4238-a0b9-2382-0dcc-509a6f75849b', 'c1', 'w1'),
+                        ('C4CA4238-A0B9-2382-0DCC-509A6F75849B', 'c2 ', 'w2' || chr(0)), ('no uuid', 'c3', 'w3')) AS t(id, code, word)";
+        lab.memory("crm", "main", "keys", rows(keys).await);
+        let engine = |strategy| {
+            let key_shipping = KeyShipping { strategy, ..KeyShipping::default() };
+            lab.engine_with(Settings { key_shipping, ..lab.settings() })
+        };
+        for (column, requests, moved) in [("id", 1, 1), ("code", 1, 100), ("word", 1, 2)] {
+            let sql = format!("SELECT k.{column} FROM crm.keys k JOIN pg.things t ON t.{column} = k.{column}");
+            let never = ask(&engine(Strategy::Never), &sql).await.unwrap();
+            let shipped = ask(&engine(Strategy::Adaptive), &sql).await.unwrap();
+            let columns = (shipped.schema.as_ref(), &shipped.batches[..]);
+            same(&sql, columns, (&never.schema, &never.batches), Rules::default()).unwrap();
+            let query = shipped.receipt.sub_queries.iter().find(|query| query.source == "pg").unwrap();
+            assert_eq!((query.keys[0].requests, query.rows), (Some(requests), moved), "{sql}: {:?}", query.keys);
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -107,7 +107,7 @@ impl ShipKeysRule {
                 reduced: offer.reduced,
                 from: way.giver.names.join(", "),
                 to: offer.names.join(", "),
-                decided: OnceLock::new(),
+                decided: Mutex::default(),
             };
             let streams = if requests > 1.0 { streams } else { 1 };
             Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))

@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::kernels::cmp::not_distinct;
@@ -34,7 +34,7 @@ pub(super) struct Shipment {
     pub(super) reduced: Vec<Reduced>,
     pub(super) from: String,
     pub(super) to: String,
-    pub(super) decided: OnceLock<Decided>,
+    pub(super) decided: Mutex<Option<Decided>>,
 }
 
 /// What was decided at run time.
@@ -60,9 +60,13 @@ impl KeySupply for Shipment {
             }
             Err(reason) => (KeyChoice::ReadAll, Decided { batches: None, reason: Some(reason) }),
         };
-        // Only the first decision is carried out.
-        let _ = self.decided.set(decided);
+        *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(decided);
         Ok(choice)
+    }
+
+    fn refuse(&self, reason: &str) {
+        let refused = Decided { batches: None, reason: Some(reason.to_owned()) };
+        *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
 
     async fn cost(&self) -> Result<f64> {
@@ -72,7 +76,8 @@ impl KeySupply for Shipment {
     }
 
     fn report(&self) -> KeyReport {
-        let decided = self.decided.get();
+        let decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        let decided = decided.as_ref();
         KeyReport {
             from: self.from.clone(),
             to: self.to.clone(),
