@@ -65,3 +65,28 @@ fn rules(frugal: bool, fusion: PhysicalRule) -> Vec<PhysicalRule> {
     }
     rules
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_condition_beside_the_keys_of_a_sort_merge_join_reads_its_own_columns() {
+        let fusion = Arc::new(sort_merge::RULE);
+        let session = new_session(&Settings::default(), Arc::default(), true, fusion).unwrap();
+        let context = SessionContext::new_with_state(session);
+        for table in ["a", "b"] {
+            let made = format!(
+                "CREATE TABLE {table} AS SELECT * FROM (VALUES (1, 7, 3, 'x'), (2, 8, 1, 'y')) AS t(x, z, k, t)"
+            );
+            context.sql(&made).await.unwrap();
+        }
+        let sql = "SELECT a.k, a.t, b.k AS l, b.t AS u FROM a JOIN b ON a.k = b.k AND a.x < b.z ORDER BY a.k";
+        let frame = context.sql(sql).await.unwrap();
+        let shown = pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string();
+        assert_eq!(shown.lines().count(), 6, "{shown}");
+    }
+}

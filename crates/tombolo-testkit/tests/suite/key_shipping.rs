@@ -118,6 +118,17 @@ async fn every_kind_of_join_moves_only_what_can_match() {
             "SELECT c.name, o.id FROM crm.customers c JOIN (SELECT * FROM shop.orders LIMIT 4000) o ON o.customer_id = c.id",
             &few,
         ),
+        // Which rows are the first, and which number they have, depends on all of them.
+        (
+            "SELECT c.name, o.id FROM crm.customers c JOIN
+                (SELECT * FROM shop.orders WHERE reverse(day) <> 'x' ORDER BY id LIMIT 200) o ON o.customer_id = c.id",
+            &[],
+        ),
+        (
+            "SELECT c.name, o.n FROM crm.customers c JOIN
+                (SELECT customer_id, row_number() OVER (ORDER BY id) AS n FROM shop.orders) o ON o.customer_id = c.id",
+            &[],
+        ),
     ] {
         assert_eq!(shipped(&adaptive(&lab, sql).await), wanted, "{sql}");
     }

@@ -133,24 +133,3 @@ async fn a_nested_loop_join_larger_than_memory_gives_no_wrong_rows() {
     assert!(error.message().contains("nested-loop join"), "{error}");
     assert_tidy(&lab, engine).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_condition_beside_the_keys_is_right_when_memory_is_short() {
-    let mut lab = Lab::new();
-    let wide = "SELECT value AS x, 0 AS k, value % 1000 AS id, repeat(md5(cast(value AS varchar)), 9) AS payload
-                FROM generate_series(1, 30000)";
-    lab.memory("a", "main", "t", rows(wide).await);
-    lab.memory("b", "main", "t", rows(&wide.replace("value AS x", "value / 2 AS x")).await);
-    for join in ["JOIN", "LEFT JOIN"] {
-        let sql = format!(
-            "SELECT a.id AS a, a.payload AS left_payload, b.id AS b, b.payload AS right_payload
-             FROM a.t a {join} b.t b ON a.id = b.id AND a.x < b.x"
-        );
-        let answer = finishes_or_says_why(&lab, 24 << 20, &sql).await.unwrap();
-        assert!(
-            answer.receipt.notices.iter().any(|notice| notice.contains("ran again")),
-            "{:?}",
-            answer.receipt.notices
-        );
-    }
-}
