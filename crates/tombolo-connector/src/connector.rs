@@ -105,6 +105,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
         }
     }
 
+    /// How an index over these columns of a table is made, in the source's own language; `None` where it has none. Pure. It is
+    /// shown to people, and never run.
+    fn index_advice(&self, _table: &TableRef, _columns: &[&str]) -> Option<String> {
+        None
+    }
+
     /// The native form of an accepted tree. Pure.
     ///
     /// # Errors

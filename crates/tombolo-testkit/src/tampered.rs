@@ -108,6 +108,10 @@ impl<T: Tamper> Connector for Tampered<T> {
         self.inner.estimate(scan)
     }
 
+    fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
+        self.inner.index_advice(table, columns)
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         self.inner.native_query(&self.tamper.asked(scan))
     }

@@ -65,6 +65,10 @@ macro_rules! pass_on {
             self.$inner.estimate(scan)
         }
 
+        fn index_advice(&self, table: &$crate::TableRef, columns: &[&str]) -> Option<String> {
+            self.$inner.index_advice(table, columns)
+        }
+
         fn native_query(&self, scan: &$crate::Scan) -> $crate::Result<$crate::NativeQuery> {
             self.$inner.native_query(scan)
         }

@@ -105,6 +105,10 @@ impl Connector for Mysql {
         sql::estimate(scan)
     }
 
+    fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
+        Some(sql::index_advice(&MysqlDialect, table, columns))
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         let printed = sql::print(&MysqlDialect, scan, None)?;
         Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })

@@ -131,6 +131,10 @@ impl Connector for Postgres {
         sql::estimate(scan)
     }
 
+    fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
+        Some(sql::index_advice(&self.dialect(), table, columns))
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         let printed = sql::print(&self.dialect(), scan, None)?;
         Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })

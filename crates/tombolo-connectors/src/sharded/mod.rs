@@ -287,6 +287,11 @@ impl Connector for Sharded {
         crate::sql::estimate(scan)
     }
 
+    fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
+        let advice = self.shard(0).ok()?.connector.index_advice(table, columns)?;
+        Some(format!("{advice} -- on each server"))
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         let shards = self.reach(scan).shards();
         let first = shards.first().copied().unwrap_or(0);

@@ -12,6 +12,7 @@
 //! block *by position*; an operator that does not fit the block wraps it as a derived table with generated names. Names of
 //! the statement are never looked up again in the text, so they cannot clash.
 
+mod advice;
 mod aggregate;
 mod block;
 mod compile;
@@ -24,6 +25,7 @@ mod offer;
 mod selectivity;
 mod value;
 
+pub use advice::index_advice;
 pub use compile::{Compiler, Printed, print};
 pub use dialect::{AggregateCall, Comparison, Dialect, LikePart, parse_like};
 pub(crate) use dialect::{scalar_text, string_literal};

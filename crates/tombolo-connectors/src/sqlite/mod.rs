@@ -110,6 +110,10 @@ impl Connector for Sqlite {
         sql::estimate(scan)
     }
 
+    fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
+        Some(sql::index_advice(&SqliteDialect, table, columns))
+    }
+
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
         let printed = sql::print(&SqliteDialect, scan, None)?;
         Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })

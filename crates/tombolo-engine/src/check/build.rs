@@ -129,6 +129,16 @@ pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     own + plan.children().into_iter().map(spilled_bytes).sum::<u64>()
 }
 
+/// What a reader should know of a sub-query that was run.
+pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
+    let requests = query.keys.iter().filter_map(|keys| keys.requests).find(|requests| *requests > 1)?;
+    Some(format!(
+        "source `{}` was asked for {} in {requests} requests, each of which read it as it was at that moment",
+        query.source,
+        query.tables.join(" and ")
+    ))
+}
+
 /// What a reader should know of a plan: join keys of different types that are converted to be compared.
 pub(crate) fn notices(plan: &LogicalPlan) -> Vec<String> {
     let mut notices = Vec::new();

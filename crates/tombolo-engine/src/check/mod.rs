@@ -1,12 +1,13 @@
 //! Counters → receipt. Adds to the answer, and never hides rows.
 
+mod advice;
 mod build;
 mod explanation;
 mod origin;
 mod receipt;
 mod steps;
 
-pub(crate) use build::{join, notices, spilled_bytes, sub_query};
+pub(crate) use build::{join, notice, notices, spilled_bytes, sub_query};
 pub use explanation::{Explanation, PlanStep, RemoteStep, StepActuals};
 pub use origin::column_origins;
 pub use receipt::{

@@ -14,6 +14,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
+use super::advice::advice;
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::{KeyReport, SourceScanExec};
@@ -132,11 +133,14 @@ impl Steps {
         let mut pushed: Vec<String> = Vec::new();
         collect_operators(&node.scan, &mut pushed);
         let snapshot = scan.counters().snapshot();
+        let supplies = scan.supplies();
+        let keys = supplies.iter().map(|supply| ("keys".to_owned(), self.keys(&supply.report())));
+        let advice = advice(scan).into_iter().map(|advice| ("index".to_owned(), advice));
         PlanStep {
             id: 0,
             operator: "read".to_owned(),
             strategy: (!pushed.is_empty()).then(|| "pushdown".to_owned()),
-            details: scan.supplies().iter().map(|supply| ("keys".to_owned(), self.keys(&supply.report()))).collect(),
+            details: keys.chain(advice).collect(),
             remote: Some(RemoteStep {
                 source: node.source.name().to_owned(),
                 kind: node.source.kind().to_owned(),

@@ -303,6 +303,7 @@ impl Shared {
         let prepared = self.prepared();
         let over =
             Over { steps: check::steps(&prepared.plan, true), spilled_bytes: check::spilled_bytes(&prepared.plan) };
+        prepared.scans.iter().for_each(|scan| scan.supplies().iter().for_each(|supply| supply.let_go()));
         let plan = Arc::new(EmptyExec::new(prepared.plan.schema()));
         *self.over.write().unwrap_or_else(PoisonError::into_inner) = Some(over);
         *self.prepared.write().unwrap_or_else(PoisonError::into_inner) =
@@ -340,6 +341,8 @@ impl Shared {
 
     fn receipt(&self) -> Receipt {
         let prepared = self.prepared();
+        let sub_queries: Vec<_> = prepared.scans.iter().map(|scan| check::sub_query(scan)).collect();
+        let notices = prepared.notices.iter().cloned().chain(sub_queries.iter().filter_map(check::notice)).collect();
         Receipt {
             query_id: prepared.id.clone(),
             statement: prepared.statement.clone(),
@@ -351,12 +354,12 @@ impl Shared {
             limit: prepared
                 .limit
                 .map(|limit| LimitReceipt { limit, reached: self.limit_reached.load(Ordering::Relaxed) }),
-            sub_queries: prepared.scans.iter().map(|scan| check::sub_query(scan)).collect(),
+            sub_queries,
             columns: prepared.columns.clone(),
             joins: prepared.joins.iter().map(|join| check::join(join)).collect(),
             peak_memory_bytes: Some(prepared.pool.peak() as u64),
             spilled_bytes: self.spilled_bytes(),
-            notices: prepared.notices.clone(),
+            notices,
         }
     }
 

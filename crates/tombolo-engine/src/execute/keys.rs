@@ -20,11 +20,14 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
     /// Waits for the keys, and decides what is asked of the source.
     async fn choose(&self) -> Result<KeyChoice>;
 
-    /// Takes note that the source is read without them all the same.
-    fn refuse(&self, reason: &str);
+    /// Takes note of what becomes of batches: in how many requests they are sent, or why they are not.
+    fn settle(&self, outcome: std::result::Result<usize, &str>);
 
     /// Waits for the keys, and says how long it is expected to take to read what is then asked, in milliseconds.
     async fn cost(&self) -> Result<f64>;
+
+    /// Forgets the keys; nobody will ask for them any more.
+    fn let_go(&self);
 
     /// What is known of it so far.
     fn report(&self) -> KeyReport;
@@ -51,6 +54,8 @@ pub struct KeyReport {
     pub from: String,
     /// What they are compared with in the source.
     pub to: String,
+    /// The same as positions in the scan's output.
+    pub columns: Vec<usize>,
     /// Distinct keys that are expected.
     pub estimated_keys: u64,
     /// How long it is expected to take to ship so many keys and read what they find, in milliseconds.
@@ -84,26 +89,22 @@ impl KeyedRead {
     /// Several joins may offer keys to one scan; the source is given those that leave the fewest rows.
     async fn choice(&self) -> Result<&KeyChoice> {
         let choose = || async {
-            let mut best = KeyChoice::ReadAll;
+            let mut offers: Vec<(f64, &Arc<dyn KeySupply>, Vec<KeyBatch>)> = Vec::new();
             for supply in &self.supplies {
-                let mut next = supply.choose().await?;
-                if let KeyChoice::Batches { batches, .. } = &next
-                    && !batches.iter().all(|keys| self.reader.takes_keys(keys))
-                {
-                    supply.refuse("the source has no literal for some of the keys");
-                    next = KeyChoice::ReadAll;
-                }
-                best = match (best, next) {
-                    (KeyChoice::Batches { share, .. }, next @ KeyChoice::Batches { share: other, .. })
-                        if other < share =>
-                    {
-                        next
+                match supply.choose().await? {
+                    KeyChoice::ReadAll => {}
+                    KeyChoice::Batches { batches, .. } if !batches.iter().all(|keys| self.reader.takes_keys(keys)) => {
+                        supply.settle(Err("the source has no literal for some of the keys"));
                     }
-                    (KeyChoice::ReadAll, next) => next,
-                    (best, _) => best,
-                };
+                    KeyChoice::Batches { batches, share } => offers.push((share, supply, batches)),
+                }
             }
-            Ok(best)
+            offers.sort_by(|(share, ..), (other, ..)| share.total_cmp(other));
+            let mut offers = offers.into_iter();
+            let Some((share, supply, batches)) = offers.next() else { return Ok(KeyChoice::ReadAll) };
+            supply.settle(Ok(batches.len()));
+            offers.for_each(|(_, supply, _)| supply.settle(Err("the keys of another join leave fewer rows")));
+            Ok(KeyChoice::Batches { batches, share })
         };
         self.choice.get_or_try_init(choose).await
     }

@@ -25,7 +25,7 @@ pub(super) struct Split {
     /// The grouped side.
     pub(super) side: usize,
     /// The partial aggregate over it.
-    pub(super) partial: LogicalPlan,
+    pub(super) partial: Aggregate,
     /// The columns of its groups.
     pub(super) columns: Vec<Column>,
     pub(super) join: Join,
@@ -106,7 +106,7 @@ impl Split {
             }
         }
         let keys = columns.iter().cloned().map(Expr::Column).collect();
-        let partial = LogicalPlan::Aggregate(Aggregate::try_new(Arc::clone(input), keys, parts)?);
+        let partial = Aggregate::try_new(Arc::clone(input), keys, parts)?;
         Ok(Some(Self { side, partial, columns, join: join.clone(), group: group.to_vec(), finals }))
     }
 
@@ -219,7 +219,11 @@ fn over_join(aggregate: &Aggregate) -> Result<Option<OverJoin>> {
     let mut input = aggregate.input.as_ref();
     loop {
         match input {
-            LogicalPlan::Join(join) => return Ok(Some((join.clone(), group, aggregates))),
+            LogicalPlan::Join(join) => {
+                // A column that is grouped by under two names would be there once.
+                let is_twice = (1..group.len()).any(|at| group[..at].contains(&group[at]));
+                return Ok((!is_twice).then(|| (join.clone(), group, aggregates)));
+            }
             LogicalPlan::Projection(projection) => {
                 let mut columns = HashMap::new();
                 for (at, expr) in projection.expr.iter().enumerate() {

@@ -290,38 +290,46 @@ impl Walk {
         if self.split == Strategy::Never {
             return Ok(None);
         }
-        let mut best: Option<(f64, Split, [Walked; 2])> = None;
-        for way in Split::ways(aggregate)? {
-            let (own, other) =
-                if way.side == 0 { (&way.join.left, &way.join.right) } else { (&way.join.right, &way.join.left) };
-            let Walked::There(partial) = self.visit(way.partial.clone())? else { continue };
-            let other = self.visit(other.as_ref().clone())?;
-            let Walked::There(own) = self.visit(own.as_ref().clone())? else { continue };
-            if other.is_of(&own.source) {
+        let ways = Split::ways(aggregate)?;
+        let Some(Join { left, right, .. }) = ways.first().map(|way| &way.join) else { return Ok(None) };
+        let mut sides = [self.visit(left.as_ref().clone())?, self.visit(right.as_ref().clone())?];
+        if same_source(&sides).is_some() {
+            return Ok(None);
+        }
+        let mut best: Option<(f64, Split, Candidate)> = None;
+        for way in ways {
+            let Walked::There(own) = &sides[way.side] else { continue };
+            let gain = if self.split == Strategy::Always { 1.0 } else { way.gain(own) };
+            if gain <= best.as_ref().map_or(0.0, |(best, ..)| *best) {
                 continue;
             }
-            let gain = if self.split == Strategy::Always { 1.0 } else { way.gain(&own) };
-            if gain > best.as_ref().map_or(0.0, |(best, ..)| *best) {
-                let partial = Walked::There(partial);
-                let sides = if way.side == 0 { [partial, other] } else { [other, partial] };
-                best = Some((gain, way, sides));
+            let partial = Scan::Aggregate(ScanAggregate {
+                input: Arc::clone(&own.scan),
+                group: plain_all(&way.partial.group_expr),
+                aggregates: plain_all(&way.partial.aggr_expr),
+                schema: Arc::clone(&way.partial.schema),
+            });
+            if let Some(accepted) = own.as_ref().clone().accept(partial) {
+                best = Some((gain, way, accepted));
             }
         }
-        let Some((_, way, mut sides)) = best else { return Ok(None) };
+        let Some((_, way, mut grouped)) = best else { return Ok(None) };
         describe_others(&way.join, &mut sides);
-        if let Walked::There(partial) = &mut sides[way.side] {
-            let part = expressions_text(&aggregate.aggr_expr);
-            let reason = "it is begun in the source and ended here, after the join".to_owned();
-            partial.not_pushed("aggregate", part, Some(reason));
+        if let Walked::There(own) = &sides[way.side] {
+            grouped.not_pushed.clone_from(&own.not_pushed);
         }
+        let reason = "it is begun in the source and ended here, after the join".to_owned();
+        grouped.not_pushed("aggregate", expressions_text(&aggregate.aggr_expr), Some(reason));
+        let grouped = self.finish(Walked::There(Box::new(grouped)))?;
         let [left, right] = sides;
         let mut sides = [self.finish(left)?, self.finish(right)?];
+        let rows = std::mem::replace(&mut sides[way.side], grouped);
         if self.split == Strategy::Adaptive {
             // Whether groups or rows come is decided when it is known how many.
-            let rows = if way.side == 0 { &way.join.left } else { &way.join.right };
-            let rows = self.finished(rows.as_ref().clone())?;
             let grouped = std::mem::take(&mut sides[way.side]);
-            let plain = way.partial.with_new_exprs(way.partial.expressions(), vec![rows])?;
+            let Aggregate { group_expr, aggr_expr, schema, .. } = way.partial.clone();
+            let plain = Aggregate::try_new_with_schema(Arc::new(rows), group_expr, aggr_expr, schema)?;
+            let plain = LogicalPlan::Aggregate(plain);
             let node = Arc::new(Either { grouped, plain });
             sides[way.side] = LogicalPlan::Extension(Extension { node });
         }
@@ -463,10 +471,6 @@ impl Walked {
             Self::There(candidate) => Some(*candidate),
             Self::Here(_) => None,
         }
-    }
-
-    fn is_of(&self, source: &Arc<Source>) -> bool {
-        matches!(self, Self::There(candidate) if Arc::ptr_eq(&candidate.source, source))
     }
 
     fn describe(&self) -> String {

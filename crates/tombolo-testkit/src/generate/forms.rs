@@ -157,9 +157,10 @@ pub(super) static FORMS: &[Form] = &[
     form(4, Is(Int), "({0} + {1})", &[Each(Int), Each(Int)], Same),
     form(3, Is(Int), "({0} - {1})", &[Each(Int), Each(Int)], Same),
     form(2, Is(Int), "({0} * {1})", &[Each(Int), Count], Same),
-    form(2, Is(Int), "({0} / {1})", &[Each(Int), NonZero], Same),
+    // The ranks that window functions give have no sign in DataFusion, and divide as decimals.
+    form(2, Is(Int), "({0} / {1})", &[Each(Int), NonZero], No),
     form(2, Is(Int), "({0} % {1})", &[Each(Int), NonZero], Same),
-    form(1, Is(Int), "({0} / nullif({1}, 0))", &[Each(Int), Each(Int)], Same),
+    form(1, Is(Int), "({0} / nullif({1}, 0))", &[Each(Int), Each(Int)], No),
     form(1, Is(Int), "abs({0})", &[Each(Int)], Same),
     form(1, Is(Int), "(- {0})", &[Each(Int)], Same),
     form(1, Is(Int), "({0} & {1})", &[Each(Int), Count], Same),

@@ -317,6 +317,39 @@ async fn a_recursive_query_ships_no_keys() {
 }
 
 #[tokio::test]
+async fn several_requests_are_told_of() {
+    let lab = lab().await;
+    let sql = "SELECT c.name, o.id FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id";
+    let mut settings = shipping(&lab, Strategy::Always);
+    settings.key_shipping.batch_keys = 3;
+    let engine = lab.engine_with(settings);
+    let mut running = engine.query(sql, QueryOptions::default()).await.unwrap();
+    while running.next_batch().await.unwrap().is_some() {}
+    // The answer has been read, and nothing is kept for it.
+    assert_eq!(engine.reserved_memory_bytes(), 0);
+    let receipt = running.receipt();
+    assert_eq!(shipped(&receipt), ["shop: customers.id → orders.customer_id, 4 keys in 2, 30 rows"]);
+    assert_eq!(
+        receipt.notices,
+        ["source `shop` was asked for main.orders in 2 requests, each of which read it as it was at that moment"]
+    );
+}
+
+#[tokio::test]
+async fn the_keys_that_leave_the_fewest_rows_are_sent() {
+    let lab = lab().await;
+    // The orders could be asked for by customers and by lines.
+    let sql = "SELECT c.name, l.order_id FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id
+               JOIN (SELECT order_id FROM bank.payments WHERE paid + id < 3) l ON l.order_id = o.id";
+    let without = ask(&lab.engine_with(shipping(&lab, Strategy::Never)), sql).await.unwrap();
+    let always = ask(&lab.engine_with(shipping(&lab, Strategy::Always)), sql).await.unwrap();
+    assert_same(sql, &always, &without);
+    for query in &always.receipt.sub_queries {
+        assert!(query.keys.iter().filter(|keys| keys.requests.is_some()).count() <= 1, "{:?}", query.keys);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_dropped_early_leaves_nothing_behind() {
     let lab = lab().await;
     let engine = lab.engine_with(shipping(&lab, Strategy::Always));

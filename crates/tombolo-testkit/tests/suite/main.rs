@@ -3,6 +3,7 @@
 // The lints know tests by this, and let them unwrap.
 #![cfg(test)]
 
+mod advice;
 mod answers;
 mod cartesian;
 mod conformance;

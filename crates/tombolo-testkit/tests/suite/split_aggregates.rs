@@ -75,6 +75,8 @@ async fn what_cannot_be_put_together_is_not_split() {
         format!("SELECT c.region, stddev(o.amount) {join} GROUP BY c.region"),
         format!("SELECT c.region, array_agg(o.amount ORDER BY o.id) {join} GROUP BY c.region"),
         format!("SELECT c.region, count(*) {join} GROUP BY ROLLUP (c.region)"),
+        // By one column under two names.
+        "SELECT DISTINCT d.a, d.b FROM (SELECT o.state AS a, o.state AS b FROM crm.customers c JOIN shop.orders o ON o.customer_id = c.id) d".to_owned(),
         // The side that is filled up with nulls.
         "SELECT c.region, count(*), sum(o.amount) FROM crm.customers c LEFT JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.region".to_owned(),
     ] {

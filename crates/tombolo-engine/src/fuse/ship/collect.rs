@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::EmitTo;
@@ -24,7 +24,9 @@ pub(super) struct KeyCollector {
     max_keys: usize,
     /// The reading of the side, driven by whoever waits for it. It ends when nobody does.
     running: Mutex<Option<WeakShared<Reading>>>,
-    found: OnceLock<Arc<Found>>,
+    found: Mutex<Option<Arc<Found>>>,
+    /// How many keys were found, also when they are gone.
+    count: OnceLock<u64>,
 }
 
 type Reading = BoxFuture<'static, std::result::Result<Arc<Found>, Arc<DataFusionError>>>;
@@ -36,7 +38,7 @@ pub(super) struct Found {
     pub(super) keys: std::result::Result<Vec<ArrayRef>, String>,
     /// How many distinct keys there are, or were when counting ended.
     pub(super) count: u64,
-    _memory: MemoryReservation,
+    _memory: Option<MemoryReservation>,
 }
 
 impl KeyCollector {
@@ -46,12 +48,17 @@ impl KeyCollector {
             Ok(Field::new(format!("key_{at}"), data_type, true))
         });
         let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
-        Ok(Self { exprs, schema, max_keys, running: Mutex::default(), found: OnceLock::new() })
+        Ok(Self { exprs, schema, max_keys, running: Mutex::default(), found: Mutex::default(), count: OnceLock::new() })
     }
 
-    /// What was found, once the side is read.
-    pub(super) fn found(&self) -> Option<&Arc<Found>> {
-        self.found.get()
+    /// How many distinct keys were found, once the side is read.
+    pub(super) fn count(&self) -> Option<u64> {
+        self.count.get().copied()
+    }
+
+    /// Forgets the keys.
+    pub(super) fn let_go(&self) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Begins to read the side; the rows go into the buffer.
@@ -64,8 +71,9 @@ impl KeyCollector {
         let collector = Arc::clone(self);
         let reading = async move {
             let found = Arc::new(collector.read(input, &buffer, memory).await.map_err(Arc::new)?);
-            // A plan runs once, so that nothing was found before.
-            let _ = collector.found.set(Arc::clone(&found));
+            *collector.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&found));
+            // A plan runs once, so that nothing was counted before.
+            let _ = collector.count.set(found.count);
             Ok(found)
         };
         let shared = reading.boxed().shared();
@@ -77,10 +85,15 @@ impl KeyCollector {
     pub(super) async fn wait(&self) -> Result<Arc<Found>> {
         let reading =
             self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakShared::upgrade);
-        match (reading, self.found.get()) {
-            (_, Some(found)) => Ok(Arc::clone(found)),
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (reading, found) {
+            (_, Some(found)) => Ok(found),
             (Some(reading), None) => reading.await.map_err(DataFusionError::Shared),
-            (None, None) => internal_err!("a scan waits for the keys of a side that nobody reads"),
+            // Nobody takes the rows of that side, so nobody will take those of this one; to read them all is right in any case.
+            (None, None) => {
+                let keys = Err("the side that has them is not read".to_owned());
+                Ok(Arc::new(Found { keys, count: 0, _memory: None }))
+            }
         }
     }
 
@@ -152,7 +165,7 @@ impl Keys {
             }
             Err(reason) => Err(reason),
         };
-        Ok(Found { keys, count: self.count, _memory: self.memory })
+        Ok(Found { keys, count: self.count, _memory: Some(self.memory) })
     }
 }
 

@@ -107,7 +107,7 @@ impl ShipKeysRule {
                 reduced: offer.reduced,
                 from: way.giver.names.join(", "),
                 to: offer.names.join(", "),
-                decided: Mutex::default(),
+                outcome: Mutex::default(),
             };
             let streams = if requests > 1.0 { streams } else { 1 };
             Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))

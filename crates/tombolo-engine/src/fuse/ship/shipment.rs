@@ -34,14 +34,8 @@ pub(super) struct Shipment {
     pub(super) reduced: Vec<Reduced>,
     pub(super) from: String,
     pub(super) to: String,
-    pub(super) decided: Mutex<Option<Decided>>,
-}
-
-/// What was decided at run time.
-#[derive(Debug)]
-pub(super) struct Decided {
-    batches: Option<usize>,
-    reason: Option<String>,
+    /// In how many requests the keys were sent, or why they were not.
+    pub(super) outcome: Mutex<Option<std::result::Result<usize, String>>>,
 }
 
 #[async_trait]
@@ -52,21 +46,21 @@ impl KeySupply for Shipment {
             Err(reason) => Err(reason.clone()),
             Ok(keys) => self.ship(keys)?,
         };
-        let (choice, decided) = match choice {
-            Ok((batches, share)) => {
-                self.reduced.iter().for_each(Reduced::mark);
-                let decided = Decided { batches: Some(batches.len()), reason: None };
-                (KeyChoice::Batches { batches, share }, decided)
+        Ok(match choice {
+            Ok((batches, share)) => KeyChoice::Batches { batches, share },
+            Err(reason) => {
+                self.settle(Err(&reason));
+                KeyChoice::ReadAll
             }
-            Err(reason) => (KeyChoice::ReadAll, Decided { batches: None, reason: Some(reason) }),
-        };
-        *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(decided);
-        Ok(choice)
+        })
     }
 
-    fn refuse(&self, reason: &str) {
-        let refused = Decided { batches: None, reason: Some(reason.to_owned()) };
-        *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+    fn settle(&self, outcome: std::result::Result<usize, &str>) {
+        if outcome.is_ok() {
+            self.reduced.iter().for_each(Reduced::mark);
+        }
+        let outcome = outcome.map_err(ToOwned::to_owned);
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
     async fn cost(&self) -> Result<f64> {
@@ -75,18 +69,22 @@ impl KeySupply for Shipment {
         Ok(if found.keys.is_ok() { self.target.ship(found.count as f64).min(read_all) } else { read_all })
     }
 
+    fn let_go(&self) {
+        self.collector.let_go();
+    }
+
     fn report(&self) -> KeyReport {
-        let decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        let decided = decided.as_ref();
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone();
         KeyReport {
             from: self.from.clone(),
             to: self.to.clone(),
+            columns: self.wanted.iter().map(|wanted| wanted.at).collect(),
             estimated_keys: self.estimated_keys as u64,
             ship_ms: self.target.ship(self.estimated_keys),
             read_all_ms: self.target.read_all(),
-            keys: self.collector.found().map(|found| found.count),
-            batches: decided.and_then(|decided| decided.batches),
-            reason: decided.and_then(|decided| decided.reason.clone()),
+            keys: self.collector.count(),
+            batches: outcome.as_ref().and_then(|outcome| outcome.as_ref().ok()).copied(),
+            reason: outcome.and_then(std::result::Result::err),
         }
     }
 }
