@@ -45,11 +45,11 @@ fn filters(scan: &Scan, connector: &dyn Connector, add: &mut dyn FnMut(&Scan, us
         let rows = |tree: &Scan| connector.estimate(tree).rows.value();
         let is_few = rows(scan).zip(rows(input)).is_some_and(|(left, of)| left as f64 <= of as f64 * FEW);
         if let Some(at) = columns.first().filter(|_| !columns.iter().any(|at| is_indexed(input, *at))) {
-            if is_few {
-                add(input, *at, "the filter");
-            } else if columns.iter().all(|at| distinct(input, *at).is_none()) {
+            if columns.iter().all(|at| distinct(input, *at).is_none()) {
                 // Nothing says how many rows pass.
                 add(input, *at, "the filter, if it leaves few rows");
+            } else if is_few {
+                add(input, *at, "the filter");
             }
         }
     }

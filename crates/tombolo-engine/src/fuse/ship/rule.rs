@@ -272,7 +272,10 @@ impl Giver {
         Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &wanted)?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
         let keys = of_table.map_or(rows, |distinct| rows.min(distinct));
-        let least_keys = if is_conditional(side) { keys * LEAST_SHARE } else { keys };
+        // The rows of this side are kept until the other is read. Where they are expected to be more, that must be worth it as
+        // expected.
+        let is_smaller = estimated_rows(join.side(from.other())).is_none_or(|others| rows <= others);
+        let least_keys = if is_smaller && is_conditional(side) { keys * LEAST_SHARE } else { keys };
         Ok(Self { keys, least_keys, of_table, names })
     }
 }
