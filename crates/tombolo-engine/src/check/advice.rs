@@ -24,10 +24,11 @@ pub(super) fn advice(scan: &SourceScanExec) -> Vec<String> {
     };
     for report in scan.supplies().iter().map(|supply| supply.report()) {
         let is_shipped = report.batches.is_some() || report.keys.is_none();
-        if is_shipped && !report.columns.iter().any(|at| is_indexed(&node.scan, *at)) {
-            if let Some(at) = report.columns.first() {
-                add(&node.scan, *at, &format!("the keys of {}", report.from));
-            }
+        if is_shipped
+            && !report.columns.iter().any(|at| is_indexed(&node.scan, *at))
+            && let Some(at) = report.columns.first()
+        {
+            add(&node.scan, *at, &format!("the keys of {}", report.from));
         }
     }
     filters(&node.scan, connector.as_ref(), &mut add);
