@@ -86,6 +86,15 @@ impl TableDescription {
         }
     }
 
+    /// Whether these columns hold all of a key that no two rows share.
+    pub fn has_key_among(&self, holds: impl Fn(&str) -> bool) -> bool {
+        let is_held = |key: &Vec<String>| !key.is_empty() && key.iter().all(|name| holds(name));
+        let unique_indexes = self.indexes.iter().filter(|index| index.unique && index.condition.is_none());
+        is_held(&self.primary_key)
+            || self.unique_keys.iter().any(is_held)
+            || unique_indexes.map(|index| &index.columns).any(is_held)
+    }
+
     /// The columns as an Arrow schema.
     pub fn arrow_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()))

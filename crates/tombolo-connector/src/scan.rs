@@ -143,6 +143,11 @@ impl Scan {
         }
     }
 
+    /// Whether an operator of the tree is such a one.
+    pub fn any(&self, test: &dyn Fn(&Scan) -> bool) -> bool {
+        test(self) || self.inputs().into_iter().any(|input| input.any(test))
+    }
+
     /// All tables of the tree, from left to right.
     pub fn tables(&self) -> Vec<&ScanTable> {
         match self {

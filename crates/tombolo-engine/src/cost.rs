@@ -39,19 +39,18 @@ pub(crate) fn stored_rows(table: &TableDescription) -> f64 {
     table.statistics.rows.value().map_or(UNKNOWN_ROWS, |rows| rows as f64)
 }
 
+/// How many rows the largest table of a tree has.
+pub(crate) fn largest_table(scan: &Scan) -> f64 {
+    scan.tables().iter().map(|table| stored_rows(&table.description)).fold(0.0, f64::max)
+}
+
 /// How many distinct values a stored column has, where its source knows.
 pub(crate) fn distinct(scan: &Scan, at: usize) -> Option<f64> {
     let (table, column) = scan.column_origin(at)?;
     let table = &table.description;
     let name = column.field.name();
     let known = table.statistics.columns.get(name).and_then(|column| column.distinct).map(|distinct| distinct as f64);
-    let is_unique = table.primary_key.iter().eq([name])
-        || table.unique_keys.iter().any(|key| key.iter().eq([name]))
-        || table
-            .indexes
-            .iter()
-            .any(|index| index.unique && index.condition.is_none() && index.columns.iter().eq([name]));
-    match (is_unique, table.statistics.rows) {
+    match (table.has_key_among(|column| column == name), table.statistics.rows) {
         (true, RowCount::Exact(rows) | RowCount::Estimated(rows)) => Some(rows as f64),
         _ => known,
     }

@@ -113,7 +113,8 @@ impl Stream for CountedStream {
     }
 }
 
-fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// A batch under the names and nullability of another schema of the same types.
+pub(crate) fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let (_, columns, rows) = batch.into_parts();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)

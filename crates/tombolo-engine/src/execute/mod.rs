@@ -9,6 +9,7 @@ mod planner;
 mod promise;
 mod scan_exec;
 
+pub(crate) use counted_stream::with_schema;
 pub use counters::{ScanCounters, ScanSnapshot};
 pub use keys::{KeyChoice, KeyReport, KeySupply};
 pub use memory::{PeakPool, has_hash_join, runtime};

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
@@ -20,7 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use super::ship::read_all_ms;
-use crate::execute::SourceScanExec;
+use crate::execute::{SourceScanExec, with_schema};
 use crate::pushdown::Either;
 
 /// Turns choices into operators.
@@ -150,11 +149,7 @@ impl ExecutionPlan for EitherExec {
             }
         };
         let named = Arc::clone(&schema);
-        let batches = stream::once(opened).try_flatten().map(move |batch| {
-            let (_, columns, rows) = batch?.into_parts();
-            let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            Ok(RecordBatch::try_new_with_options(Arc::clone(&named), columns, &options)?)
-        });
+        let batches = stream::once(opened).try_flatten().map(move |batch| with_schema(batch?, &named));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 };
 
 use super::candidate::Candidate;
-use crate::cost::{distinct, grouped, moved, stored_rows};
+use crate::cost::{distinct, grouped, largest_table, moved};
 use crate::plan::checked_sum;
 
 /// An aggregate over a join of two sources in two steps: the source of one side groups its rows by the columns that the join and
@@ -113,8 +113,7 @@ impl Split {
     /// The milliseconds that may be saved where groups are moved and not the rows of `own`, if there are few of them.
     pub(super) fn gain(&self, own: &Candidate) -> f64 {
         let statistics = own.estimate();
-        let stored = || own.scan.tables().iter().map(|table| stored_rows(&table.description)).fold(0.0, f64::max);
-        let rows = statistics.rows.value().map_or_else(stored, |rows| rows as f64);
+        let rows = statistics.rows.value().map_or_else(|| largest_table(&own.scan), |rows| rows as f64);
         let schema = own.scan.schema();
         let known = |column: &Column| distinct(&own.scan, schema.maybe_index_of_column(column)?);
         let of_column = |column: &Column| known(column).unwrap_or(rows / 10.0).max(1.0);

@@ -1,7 +1,7 @@
 use tombolo_connector::Scan;
 
 use crate::cost::{
-    KEY_COMPARED, KEY_FOUND, REQUEST, ROW_FOUND, ROW_LOOKED_AT, distinct, grouped, is_indexed, moved, stored_rows,
+    KEY_COMPARED, KEY_FOUND, REQUEST, ROW_FOUND, ROW_LOOKED_AT, distinct, grouped, is_indexed, largest_table, moved,
 };
 use crate::execute::SourceScanExec;
 
@@ -30,14 +30,14 @@ impl Target {
     pub(super) fn of(scan: &SourceScanExec, columns: &[usize], partners: Option<f64>, request_keys: usize) -> Self {
         let tree = &scan.scan().scan;
         let statistics = scan.scan_statistics();
-        let looked_at = tree.tables().iter().map(|table| stored_rows(&table.description)).fold(0.0, f64::max);
+        let looked_at = largest_table(tree);
         let rows = statistics.rows.value().map_or(looked_at, |rows| rows as f64);
         let known = columns.iter().filter_map(|at| distinct(tree, *at)).reduce(f64::max);
         Self {
             looked_at,
             rows,
             row_bytes: statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows),
-            is_grouped: has_groups(tree),
+            is_grouped: tree.any(&|scan| matches!(scan, Scan::Aggregate(_))),
             is_indexed: columns.iter().any(|at| is_indexed(tree, *at)),
             distinct: known.or(partners).unwrap_or(looked_at / 10.0).max(1.0),
             request_keys: request_keys.max(1),
@@ -77,8 +77,4 @@ impl Target {
 /// The milliseconds that it is expected to take to read a scan without keys.
 pub(in crate::fuse) fn read_all_ms(scan: &SourceScanExec) -> f64 {
     Target::of(scan, &[], None, 1).read_all()
-}
-
-fn has_groups(scan: &Scan) -> bool {
-    matches!(scan, Scan::Aggregate(_)) || scan.inputs().into_iter().any(has_groups)
 }

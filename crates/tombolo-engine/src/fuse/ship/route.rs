@@ -60,7 +60,7 @@ impl Route<'_> {
         }
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
             let below = mapped(wanted, |at| source_column(&projection.expr().get(at)?.expr));
-            return self.only(plan, &below);
+            return self.inputs(plan, |_| &below);
         }
         if let Some(filter) = plan.downcast_ref::<FilterExec>() {
             if filter.fetch().is_some() {
@@ -68,7 +68,7 @@ impl Route<'_> {
             }
             let projection = filter.projection().as_deref();
             let below = mapped(wanted, |at| projection.map_or(Some(at), |columns| columns.get(at).copied()));
-            return self.only(plan, &below);
+            return self.inputs(plan, |_| &below);
         }
         if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
             let groups = aggregate.group_expr();
@@ -76,12 +76,12 @@ impl Route<'_> {
                 return Ok(None);
             }
             let below = mapped(wanted, |at| column(&groups.expr().get(at)?.0));
-            return self.only(plan, &below);
+            return self.inputs(plan, |_| &below);
         }
         if let Some(counter) = plan.downcast_ref::<JoinCountExec>() {
             let before = self.reduced.len();
             self.reduced.extend(counter.reduced());
-            let followed = self.only(plan, wanted);
+            let followed = self.inputs(plan, |_| wanted);
             self.reduced.truncate(before);
             return followed;
         }
@@ -93,28 +93,22 @@ impl Route<'_> {
         if let Some(join) = plan.downcast_ref::<SortMergeJoinExec>() {
             return self.join(plan, join.join_type(), false, join.on(), wanted);
         }
-        if plan.is::<UnionExec>() || plan.is::<EitherExec>() {
-            return self.all(plan, |_| wanted.to_vec());
-        }
         let passes = plan.is::<CollectKeysExec>()
+            || plan.is::<UnionExec>()
+            || plan.is::<EitherExec>()
             || plan.is::<CooperativeExec>()
             || plan.is::<UnorderedExec>()
             || ((plan.is::<SortExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>())
                 && plan.fetch().is_none());
-        if passes { self.only(plan, wanted) } else { Ok(None) }
+        if passes { self.inputs(plan, |_| wanted) } else { Ok(None) }
     }
 
-    /// Goes on in the only input.
-    fn only(&mut self, plan: &Plan, wanted: &[Wanted]) -> Result<Option<Plan>> {
-        self.all(plan, |_| wanted.to_vec())
-    }
-
-    /// Goes on in every input.
-    fn all(&mut self, plan: &Plan, wanted: impl Fn(usize) -> Vec<Wanted>) -> Result<Option<Plan>> {
+    /// Goes on in every input, for the columns that are wanted of it.
+    fn inputs<'w>(&mut self, plan: &Plan, wanted: impl Fn(usize) -> &'w [Wanted]) -> Result<Option<Plan>> {
         let mut is_changed = false;
         let mut children = Vec::new();
         for (at, child) in plan.children().into_iter().enumerate() {
-            let replaced = self.follow(child, &wanted(at))?;
+            let replaced = self.follow(child, wanted(at))?;
             is_changed |= replaced.is_some();
             children.push(replaced.unwrap_or_else(|| Arc::clone(child)));
         }
@@ -160,7 +154,7 @@ impl Route<'_> {
                 }
             }
         }
-        self.all(plan, |side| sides.get(side).cloned().unwrap_or_default())
+        self.inputs(plan, |side| sides.get(side).map(Vec::as_slice).unwrap_or_default())
     }
 }
 

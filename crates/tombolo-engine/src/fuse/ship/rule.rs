@@ -64,18 +64,17 @@ impl ShipKeysRule {
     fn way(&self, join: &Join<'_>, from: Side) -> Result<Way> {
         let giver = Giver::of(join, from)?;
         let mut gain = 0.0;
-        self.follow(join, from, &giver, &mut |scan, offer| {
-            let keys = giver.least_keys.min(offer.target.distinct);
-            let saved = offer.target.read_all() - offer.target.ship(keys);
-            if self.limits.strategy == Strategy::Always {
-                gain += saved.max(1.0);
-            } else if saved > 0.0 {
-                gain += saved;
-            }
-            let _ = scan;
+        self.follow(join, from, &giver, &mut |_, offer| {
+            gain += self.saved(&giver, &offer.target);
             Ok(None)
         })?;
         Ok(Way { from, giver, gain })
+    }
+
+    /// The milliseconds that it saves to ship keys to one scan, if there are as few as there may be; 0 where it is not done.
+    fn saved(&self, giver: &Giver, target: &Target) -> f64 {
+        let saved = target.read_all() - target.ship(giver.least_keys.min(target.distinct));
+        saved.max(if self.limits.strategy == Strategy::Always { 1.0 } else { 0.0 })
     }
 
     /// The join, with one side collecting its keys and the scans of the other waiting for them.
@@ -84,8 +83,7 @@ impl ShipKeysRule {
         let exprs = join.keys(way.from);
         let collector = Arc::new(KeyCollector::try_new(exprs, &giving.schema(), self.limits.max_keys)?);
         let taking = self.follow(join, way.from, &way.giver, &mut |scan, offer| {
-            let least = way.giver.least_keys.min(offer.target.distinct);
-            if self.limits.strategy != Strategy::Always && offer.target.ship(least) >= offer.target.read_all() {
+            if self.saved(&way.giver, &offer.target) == 0.0 {
                 return Ok(None);
             }
             let keys = way.giver.keys.min(offer.target.distinct);
@@ -124,7 +122,7 @@ impl ShipKeysRule {
         let mode = PartitionMode::CollectLeft;
         let hash = hash.builder().with_new_children(children)?.with_partition_mode(mode).build()?;
         // The side that gives the keys is read first and is the smaller one.
-        if way.from == Side::Right && !hash.null_aware && hash.join_type().supports_swap() {
+        if way.from == Side::Right && hash.join_type().supports_swap() {
             hash.swap_inputs(mode)
         } else {
             Ok(Arc::new(hash))
@@ -142,10 +140,6 @@ impl ShipKeysRule {
         let (keys, side) = (join.keys(from), join.side(from));
         let given = side.schema();
         let types = keys.iter().map(|key| key.data_type(&given)).collect::<Result<Vec<_>>>()?;
-        let wanted: Vec<Wanted> = (0..)
-            .zip(join.keys(from.other()))
-            .filter_map(|(key, expr)| Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key }))
-            .collect();
         let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], reduced: &[_]| {
             let schema = scan.schema();
             let mut taken: Vec<Wanted> = Vec::new();
@@ -161,7 +155,7 @@ impl ShipKeysRule {
             let names = columns.iter().map(|at| name(scan, *at)).collect();
             take(scan, Offer { wanted: taken, target, reduced: reduced.to_vec(), names })
         };
-        Route { visit: &mut visit, reduced: Vec::new() }.follow(join.side(from.other()), &wanted)
+        Route { visit: &mut visit, reduced: Vec::new() }.follow(join.side(from.other()), &join.wanted(from.other()))
     }
 
     /// How many keys one request to a scan may carry; leaves the columns that its source takes keys for.
@@ -253,10 +247,6 @@ impl Giver {
             key.downcast_ref::<Column>().map_or_else(|| key.to_string(), |column| column.name().to_owned())
         };
         let mut names: Vec<String> = keys.iter().map(text).collect();
-        let wanted: Vec<Wanted> = (0..)
-            .zip(&keys)
-            .filter_map(|(key, expr)| Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key }))
-            .collect();
         let mut of_table: Option<f64> = None;
         let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &[_]| {
             for wanted in wanted {
@@ -269,7 +259,7 @@ impl Giver {
             }
             Ok(None)
         };
-        Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &wanted)?;
+        Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &join.wanted(from))?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
         let keys = of_table.map_or(rows, |distinct| rows.min(distinct));
         // The rows of this side are kept until the other is read. Where they are expected to be more, that must be worth it as
@@ -330,16 +320,21 @@ impl<'a> Join<'a> {
         };
         self.on.iter().map(of).collect()
     }
+
+    /// The keys of one side that are columns of it.
+    fn wanted(&self, side: Side) -> Vec<Wanted> {
+        let column = |(key, expr): (usize, Arc<dyn PhysicalExpr>)| {
+            Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key })
+        };
+        self.keys(side).into_iter().enumerate().filter_map(column).collect()
+    }
 }
 
 /// Whether the number of rows of a plan depends on what is in its tables, and not on their sizes alone.
 fn is_conditional(plan: &Plan) -> bool {
     let scans = plan.downcast_ref::<SourceScanExec>();
     let is_condition = |scan: &Scan| matches!(scan, Scan::Filter { .. } | Scan::Join(_) | Scan::Aggregate(_));
-    fn any(scan: &Scan, test: &dyn Fn(&Scan) -> bool) -> bool {
-        test(scan) || scan.inputs().into_iter().any(|input| any(input, test))
-    }
-    scans.is_some_and(|scan| !scan.supplies().is_empty() || any(&scan.scan().scan, &is_condition))
+    scans.is_some_and(|scan| !scan.supplies().is_empty() || scan.scan().scan.any(&is_condition))
         || plan.is::<FilterExec>()
         || Join::of(plan).is_some()
         || plan.children().into_iter().any(is_conditional)

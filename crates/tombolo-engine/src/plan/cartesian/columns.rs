@@ -38,15 +38,8 @@ impl BaseTable {
 
     /// Whether these columns hold all of a unique key of this table.
     pub(super) fn has_unique_key_among(&self, columns: &[BaseColumn]) -> bool {
-        let held = |key: &Vec<String>| {
-            !key.is_empty()
-                && key.iter().all(|name| columns.iter().any(|column| column.name == *name && column.table.is(self)))
-        };
-        let description = self.description();
-        let unique_indexes = description.indexes.iter().filter(|index| index.unique && index.condition.is_none());
-        held(&description.primary_key)
-            || description.unique_keys.iter().any(held)
-            || unique_indexes.map(|index| &index.columns).any(held)
+        let holds = |name: &str| columns.iter().any(|column| column.name == name && column.table.is(self));
+        self.description().has_key_among(holds)
     }
 }
 
