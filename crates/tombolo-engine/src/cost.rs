@@ -19,9 +19,14 @@ const BYTE_MOVED: f64 = 0.000_004;
 const ROW_OF_FEW_GROUPS: f64 = 0.000_15;
 const ROW_OF_MANY_GROUPS: f64 = 0.000_7;
 const FEW_GROUPS: f64 = 20_000.0;
+/// A row that a source joins.
+pub(crate) const ROW_JOINED: f64 = 0.000_3;
+/// A row that a join here keeps, and one that it looks up or puts out.
+pub(crate) const ROW_BUILT: f64 = 0.000_15;
+pub(crate) const ROW_PROBED: f64 = 0.000_05;
 
 /// What a table or a column is held to have where nothing is known.
-const UNKNOWN_ROWS: f64 = 1_000_000.0;
+pub(crate) const UNKNOWN_ROWS: f64 = 1_000_000.0;
 const UNKNOWN_BYTES: f64 = 64.0;
 
 /// What it takes to bring rows here, of so many bytes each where that is known.
@@ -57,11 +62,63 @@ pub(crate) fn distinct(scan: &Scan, at: usize) -> Option<f64> {
 }
 
 pub(crate) fn is_indexed(scan: &Scan, at: usize) -> bool {
-    let Some((table, column)) = scan.column_origin(at) else { return false };
-    let table = &table.description;
-    let name = column.field.name();
-    let leads = |columns: &[String]| columns.first() == Some(name);
+    scan.column_origin(at).is_some_and(|(table, column)| leads_index(&table.description, column.field.name()))
+}
+
+/// Whether an index or a key of a table begins with a column.
+pub(crate) fn leads_index(table: &TableDescription, column: &str) -> bool {
+    let leads = |columns: &[String]| columns.first().is_some_and(|first| first == column);
     leads(&table.primary_key)
         || table.unique_keys.iter().any(|key| leads(key))
         || table.indexes.iter().any(|index| index.condition.is_none() && leads(&index.columns))
+}
+
+/// What shipping keys to one scan depends on. The figures are the source's own, or guesses where it has none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyTarget {
+    /// Rows of the tables that the source has to look at without keys.
+    pub(crate) looked_at: f64,
+    /// Rows that come without keys.
+    pub(crate) rows: f64,
+    /// Bytes of each.
+    pub(crate) row_bytes: Option<f64>,
+    /// Whether the rows are groups that the source makes of those that it looks at.
+    pub(crate) is_grouped: bool,
+    /// Whether an index of the source begins with the key.
+    pub(crate) is_indexed: bool,
+    /// Distinct keys in the source.
+    pub(crate) distinct: f64,
+    /// Keys in one request.
+    pub(crate) request_keys: usize,
+}
+
+impl KeyTarget {
+    /// The share of rows that have one of so many keys.
+    pub(crate) fn share(&self, keys: f64) -> f64 {
+        (keys / self.distinct).clamp(0.0, 1.0)
+    }
+
+    /// The milliseconds that it takes to read everything.
+    pub(crate) fn read_all(&self) -> f64 {
+        REQUEST + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
+    }
+
+    /// The milliseconds that it takes to read what has one of so many keys.
+    pub(crate) fn ship(&self, keys: f64) -> f64 {
+        if keys == 0.0 {
+            return 0.0;
+        }
+        let requests = (keys / self.request_keys as f64).ceil();
+        let share = self.share(keys);
+        let by_comparing = requests * self.looked_at * ROW_LOOKED_AT + keys * KEY_COMPARED;
+        let by_index = keys * KEY_FOUND + share * self.looked_at * ROW_FOUND;
+        let work = if self.is_indexed { by_index.min(by_comparing) } else { by_comparing };
+        requests * REQUEST + work + self.sent(share)
+    }
+
+    /// What it takes to group so large a share of the rows, where that is asked, and to bring the rest here.
+    fn sent(&self, share: f64) -> f64 {
+        let groups = if self.is_grouped { grouped(share * self.looked_at, share * self.rows) } else { 0.0 };
+        groups + moved(share * self.rows, self.row_bytes)
+    }
 }

@@ -311,7 +311,8 @@ impl Engine {
             Box::pin(self.without_products(statement, logical, &planning)).await?;
         let columns = check::column_origins(&logical, &named);
         let notices = [notices, check::notices(&logical)].concat();
-        let logical = pushdown::push_down(logical, settings.pushdown, settings.split_aggregates)?;
+        let logical = pushdown::order_joins(logical, settings, &session)?;
+        let logical = pushdown::push_down(logical, settings)?;
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
 

@@ -25,5 +25,5 @@ pub use engine::{Engine, EngineConfig, QueryOptions};
 pub use plan::cartesian::StatementChange;
 #[doc(hidden)]
 pub use plan::guards;
-pub use settings::{KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};
+pub use settings::{JoinOrder, KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};
 pub use tombolo_connector::{Error, ErrorCode, Result};

@@ -25,6 +25,8 @@ pub struct Settings {
     pub max_cartesian_rows: Option<u64>,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
     pub join_counts: bool,
+    /// In which order joins are done.
+    pub join_order: JoinOrder,
     /// How a join's keys are sent to the source of its other side.
     pub key_shipping: KeyShipping,
     /// When an aggregate over a join of two sources is begun in one of them, by groups.
@@ -46,11 +48,23 @@ impl Default for Settings {
             catalog_ttl: Duration::from_secs(300),
             max_cartesian_rows: Some(1_000_000),
             join_counts: true,
+            join_order: JoinOrder::Cost,
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,
             pushdown: PushdownRules::ALL,
         }
     }
+}
+
+/// In which order joins are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinOrder {
+    /// In the one that is expected to cost least.
+    Cost,
+    /// As the statement has them.
+    Written,
+    /// In the one that is expected to cost most: to find faults.
+    Worst,
 }
 
 /// How the distinct keys of one side of a join are sent to the source of its other side, which then sends only rows that match.

@@ -31,6 +31,7 @@ use crate::catalog::{Catalog, SearchPlace, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
+pub(crate) use cartesian::{BaseColumn, base_column, estimated_rows};
 pub(crate) use checked::{checked_sum, plain, plain_physical};
 pub(crate) use guards::UnorderedExec;
 pub(crate) use names::named_output;

@@ -6,24 +6,37 @@
 mod candidate;
 mod either;
 mod node;
+mod order;
 mod split;
 mod walk;
 
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
-use crate::settings::{PushdownRules, Strategy};
+use crate::settings::{JoinOrder, Settings};
 pub use either::Either;
 pub use node::{NotPushedPart, SourceScan};
 
-/// Cuts an optimised plan into sub-queries.
-///
-/// What `rules` leave out is not offered: with none of them, sources are asked for whole columns of their tables and nothing
-/// else. `split` says when an aggregate over a join of two sources is begun in one of them.
+/// Puts the joins of an optimised plan into the order that is expected to move and to work least.
 ///
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
-pub fn push_down(plan: LogicalPlan, rules: PushdownRules, split: Strategy) -> Result<LogicalPlan> {
-    walk::push_down(plan, rules, split).map_err(from_datafusion)
+pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionState) -> Result<LogicalPlan> {
+    if settings.join_order == JoinOrder::Written {
+        return Ok(plan);
+    }
+    order::order_joins(plan, settings, session).map_err(from_datafusion)
+}
+
+/// Cuts an optimised plan into sub-queries.
+///
+/// What the settings' push-down rules leave out is not offered: with none of them, sources are asked for whole columns of their
+/// tables and nothing else.
+///
+/// # Errors
+/// Only where the plan cannot be rebuilt, which would be a defect.
+pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
+    walk::push_down(plan, settings).map_err(from_datafusion)
 }

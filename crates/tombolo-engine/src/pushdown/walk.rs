@@ -15,20 +15,20 @@ use super::node::SourceScan;
 use super::split::Split;
 use crate::catalog::{Source, SourceTable};
 use crate::plan::{join_texts, plain};
-use crate::settings::{PushdownRules, Strategy};
+use crate::settings::{PushdownRules, Settings, Strategy};
 
 /// A subtree after the walk.
-enum Walked {
+pub(super) enum Walked {
     /// Runs here, with sub-queries somewhere below.
     Here(LogicalPlan),
     /// One source has accepted all of it so far.
     There(Box<Candidate>),
 }
 
-pub(super) fn push_down(plan: LogicalPlan, rules: PushdownRules, split: Strategy) -> Result<LogicalPlan> {
+pub(super) fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
-    let mut walk = Walk { rules, split, keep_order: false };
+    let mut walk = Walk::new(settings);
     let plan = match walk.visit(plan.clone())? {
         Walked::There(candidate) => walk.leaf(*candidate),
         Walked::Here(_) => {
@@ -53,14 +53,18 @@ fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
-struct Walk {
+pub(super) struct Walk {
     rules: PushdownRules,
     split: Strategy,
     keep_order: bool,
 }
 
 impl Walk {
-    fn visit(&self, plan: LogicalPlan) -> Result<Walked> {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { rules: settings.pushdown, split: settings.split_aggregates, keep_order: false }
+    }
+
+    pub(super) fn visit(&self, plan: LogicalPlan) -> Result<Walked> {
         match plan {
             LogicalPlan::TableScan(scan) => self.table(scan),
             LogicalPlan::Filter(filter) => self.filter(filter),

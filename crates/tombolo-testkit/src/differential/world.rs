@@ -8,7 +8,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use tokio::task::JoinSet;
 use tombolo_connector::Registry;
-use tombolo_engine::{Engine, ErrorCode, KeyShipping, PushdownRule, PushdownRules, QueryOptions, Settings, Strategy};
+use tombolo_engine::{
+    Engine, ErrorCode, JoinOrder, KeyShipping, PushdownRule, PushdownRules, QueryOptions, Settings, Strategy,
+};
 
 use super::alone::Alone;
 use crate::fixtures::Fixture;
@@ -155,12 +157,15 @@ impl World {
             Way { name: "pushed down".to_owned(), engine: settings(&|_| ()) },
             Way {
                 name: "nothing pushed down".to_owned(),
-                engine: settings(&|settings| settings.pushdown = PushdownRules::NONE),
+                engine: settings(&|settings| {
+                    (settings.pushdown, settings.join_order) = (PushdownRules::NONE, JoinOrder::Written);
+                }),
             },
             Way {
                 name: "one stream, batches of two rows".to_owned(),
                 engine: settings(&|settings| {
                     (settings.parallel, settings.batch_size, settings.join_counts) = (1, 2, false);
+                    settings.join_order = JoinOrder::Worst;
                 }),
             },
         ];
@@ -171,7 +176,7 @@ impl World {
             let key_shipping = KeyShipping { strategy: Strategy::Always, batch_keys, max_keys };
             let change = |settings: &mut Settings| {
                 (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
-                settings.split_aggregates = Strategy::Always;
+                (settings.split_aggregates, settings.join_order) = (Strategy::Always, JoinOrder::Worst);
             };
             ways.push(Way { name: name.to_owned(), engine: settings(&change) });
         }

@@ -3,7 +3,7 @@
 
 use arrow::array::RecordBatch;
 use tombolo_engine::check::{JoinReceipt, KeyReceipt, Receipt};
-use tombolo_engine::{KeyShipping, QueryOptions, Settings, Strategy};
+use tombolo_engine::{JoinOrder, KeyShipping, QueryOptions, Settings, Strategy};
 use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::{Answer, Lab, ask, ask_with, rows};
 
@@ -36,7 +36,11 @@ async fn lab() -> Lab {
 }
 
 fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
-    Settings { key_shipping: KeyShipping { strategy, ..KeyShipping::default() }, ..lab.settings() }
+    Settings {
+        key_shipping: KeyShipping { strategy, ..KeyShipping::default() },
+        join_order: JoinOrder::Written,
+        ..lab.settings()
+    }
 }
 
 fn assert_same(sql: &str, left: &Answer, right: &Answer) {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
-use tombolo_engine::{PushdownRules, Settings, Strategy};
+use tombolo_engine::{JoinOrder, PushdownRules, Settings, Strategy};
 use toml_edit::TableLike;
 
 use super::key::option_value;
@@ -45,6 +45,12 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         OptionKind::Boolean,
         Some("true"),
         "Whether the receipt counts the matched and unmatched rows of joins that run here.",
+    ),
+    spec(
+        "join_order",
+        OptionKind::Choice(&["cost", "written"]),
+        Some("cost"),
+        "In which order joins are done: in the one that is expected to move and to work least, or as the statement has them.",
     ),
     spec(
         "key_shipping",
@@ -162,6 +168,9 @@ impl Federation {
         settings.max_cartesian_rows =
             all.integer("max_cartesian_rows").filter(|rows| *rows > 0).map(|rows| rows as u64);
         settings.join_counts = all.boolean("join_counts");
+        if all.text("join_order") == Some("written") {
+            settings.join_order = JoinOrder::Written;
+        }
         let strategy = |name| match all.text(name) {
             Some("always") => Strategy::Always,
             Some("never") => Strategy::Never,

@@ -14,11 +14,11 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if
 use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 
 use super::collect::KeyCollector;
-use super::cost::Target;
+use super::cost::target;
 use super::exec::CollectKeysExec;
 use super::route::{Route, Wanted};
 use super::shipment::{Shipment, is_held};
-use crate::cost::distinct;
+use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
 use crate::settings::{KeyShipping, Strategy};
 
@@ -72,7 +72,7 @@ impl ShipKeysRule {
     }
 
     /// The milliseconds that it saves to ship keys to one scan, if there are as few as there may be; 0 where it is not done.
-    fn saved(&self, giver: &Giver, target: &Target) -> f64 {
+    fn saved(&self, giver: &Giver, target: &KeyTarget) -> f64 {
         let saved = target.read_all() - target.ship(giver.least_keys.min(target.distinct));
         saved.max(if self.limits.strategy == Strategy::Always { 1.0 } else { 0.0 })
     }
@@ -151,7 +151,7 @@ impl ShipKeysRule {
             }
             let Some(request_keys) = self.request_keys(scan, &mut taken) else { return Ok(None) };
             let columns: Vec<usize> = taken.iter().map(|wanted| wanted.at).collect();
-            let target = Target::of(scan, &columns, giver.of_table, request_keys);
+            let target = target(scan, &columns, giver.of_table, request_keys);
             let names = columns.iter().map(|at| name(scan, *at)).collect();
             take(scan, Offer { wanted: taken, target, reduced: reduced.to_vec(), names })
         };
@@ -200,7 +200,7 @@ impl PhysicalOptimizerRule for ShipKeysRule {
 /// A scan that takes keys.
 struct Offer {
     wanted: Vec<Wanted>,
-    target: Target,
+    target: KeyTarget,
     reduced: Vec<crate::fuse::count_exec::Reduced>,
     names: Vec<String>,
 }

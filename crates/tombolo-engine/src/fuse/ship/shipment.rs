@@ -12,8 +12,8 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use tombolo_connector::KeyBatch;
 
 use super::collect::KeyCollector;
-use super::cost::Target;
 use super::route::Wanted;
+use crate::cost::KeyTarget;
 use crate::execute::{KeyChoice, KeyReport, KeySupply};
 use crate::fuse::count_exec::Reduced;
 use crate::settings::{KeyShipping, Strategy};
@@ -26,7 +26,7 @@ pub(super) struct Shipment {
     pub(super) wanted: Vec<Wanted>,
     /// The output of the scan.
     pub(super) schema: SchemaRef,
-    pub(super) target: Target,
+    pub(super) target: KeyTarget,
     pub(super) limits: KeyShipping,
     /// Keys that are expected.
     pub(super) estimated_keys: f64,

@@ -37,7 +37,7 @@ impl BaseTable {
     }
 
     /// Whether these columns hold all of a unique key of this table.
-    pub(super) fn has_unique_key_among(&self, columns: &[BaseColumn]) -> bool {
+    pub(crate) fn has_unique_key_among(&self, columns: &[BaseColumn]) -> bool {
         let holds = |name: &str| columns.iter().any(|column| column.name == name && column.table.is(self));
         self.description().has_key_among(holds)
     }
@@ -52,7 +52,7 @@ pub(crate) struct BaseColumn {
 
 impl BaseColumn {
     /// How many values it has, where that is known.
-    pub(super) fn distinct(&self) -> Option<f64> {
+    pub(crate) fn distinct(&self) -> Option<f64> {
         let statistics = &self.table.description().statistics;
         let rows = || statistics.rows.value().filter(|_| self.is_unique());
         let known = statistics.columns.get(&self.name).and_then(|column| column.distinct);
@@ -66,7 +66,7 @@ impl BaseColumn {
 }
 
 /// The column of a source that a column of a plan is, unchanged.
-pub(super) fn base_column(plan: &LogicalPlan, column: &Column) -> Option<BaseColumn> {
+pub(crate) fn base_column(plan: &LogicalPlan, column: &Column) -> Option<BaseColumn> {
     base_of(plan, plan.schema().maybe_index_of_column(column)?)
 }
 

@@ -20,6 +20,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use columns::{BaseColumn, base_column};
 pub(crate) use refusal::{allowed_notice, change_notice, reasons, refusal, unmended};
 pub(crate) use rewrite::{Rewritten, rewritten};
 use size::{Size, estimate, is_true, long};
@@ -51,6 +52,11 @@ pub(crate) struct Factor {
     /// Those of them that a condition may name without changing which rows an outer join keeps.
     relations: Vec<(TableReference, BTreeSet<String>)>,
     size: Option<Size>,
+}
+
+/// How many rows a plan is held to give; `None` where nothing is known.
+pub(crate) fn estimated_rows(plan: &LogicalPlan) -> Option<f64> {
+    estimate(plan).map(|size| size.rows)
 }
 
 /// The products of a plan that may have more than `max_rows` rows, or that nothing is known of. No more than one row on one
