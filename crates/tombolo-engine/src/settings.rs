@@ -72,6 +72,8 @@ pub enum JoinOrder {
 pub struct KeyShipping {
     /// When keys are sent.
     pub strategy: Strategy,
+    /// When one side of a join is read part by part, and the keys of each part are sent before the next is read.
+    pub lookup: Strategy,
     /// The most keys in one request, where the source does not take fewer.
     pub batch_keys: usize,
     /// The most distinct keys that are collected. With more of them the source is read without keys.
@@ -91,7 +93,7 @@ pub enum Strategy {
 
 impl Default for KeyShipping {
     fn default() -> Self {
-        Self { strategy: Strategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
+        Self { strategy: Strategy::Adaptive, lookup: Strategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
     }
 }
 

@@ -20,7 +20,8 @@ fn tell(step: &PlanStep, depth: usize, text: &mut String) {
     let strategy = step.strategy.as_ref().map(|strategy| format!(" [{strategy}]")).unwrap_or_default();
     let _ = write!(text, "{indent}{}{strategy}", step.operator);
     let Some(remote) = &step.remote else {
-        for (label, detail) in &step.details {
+        // What strategies are expected to cost changes with every change to the costs.
+        for (label, detail) in step.details.iter().filter(|(label, _)| label != "strategies") {
             let _ = write!(text, "; {label}: {detail}");
         }
         text.push('\n');

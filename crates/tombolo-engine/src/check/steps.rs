@@ -18,7 +18,7 @@ use super::advice::advice;
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::{KeyReport, SourceScanExec};
-use crate::fuse::{CollectKeysExec, EitherExec, JoinCountExec};
+use crate::fuse::{CollectKeysExec, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
 use crate::plan::plain_physical;
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
@@ -182,10 +182,12 @@ impl Steps {
 
     fn describe(&self, plan: &Arc<dyn ExecutionPlan>, step: &mut PlanStep) {
         let mut detail = |label: &str, text: String| step.details.push((label.to_owned(), text));
-        if let Some(join) = cast::<HashJoinExec>(plan) {
+        let lookup = cast::<LookupJoinExec>(plan);
+        if let Some(join) = lookup.map_or_else(|| cast::<HashJoinExec>(plan), |lookup| cast(lookup.join())) {
             step.operator = "join".to_owned();
             step.strategy = Some(
                 match join.partition_mode() {
+                    _ if lookup.is_some() => "lookup",
                     _ if ships_keys(plan) => "key shipping",
                     PartitionMode::CollectLeft => "broadcast",
                     PartitionMode::Partitioned | PartitionMode::Auto => "repartition",
@@ -269,7 +271,15 @@ impl Steps {
     }
 
     fn add_counts(&self, step: &mut PlanStep, counter: &JoinCountExec) {
-        if !self.analyzed || step.operator != "join" {
+        if step.operator != "join" {
+            return;
+        }
+        if counter.join().strategies.get().is_some_and(|all| all.len() > 1) {
+            let told = |strategy: &JoinStrategy| format!("{} {:.1} ms", strategy.name, strategy.read_ms);
+            let strategies: Vec<String> = counter.join().strategies.get().into_iter().flatten().map(told).collect();
+            step.details.push(("strategies".to_owned(), strategies.join("; ")));
+        }
+        if !self.analyzed {
             return;
         }
         let receipt = join_receipt(counter.join());

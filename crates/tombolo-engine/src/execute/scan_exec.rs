@@ -127,6 +127,20 @@ impl SourceScanExec {
         Ok(Self { properties, statistics, keyed: Some(Arc::new(keyed)), ..self.clone() })
     }
 
+    /// The same scan for the keys of one part of a join's rows alone.
+    ///
+    /// # Errors
+    /// As [`Self::with_keys`].
+    pub fn with_keys_once(&self, supply: Arc<dyn KeySupply>) -> Result<Self> {
+        let supplies = Arc::new(Mutex::new(Vec::new()));
+        Self { supplies, ..self.clone() }.with_keys(supply, 1, self.statistics.clone())
+    }
+
+    /// Has it tell of keys that other forms of it are given.
+    pub fn tell_keys(&self, supply: Arc<dyn KeySupply>) {
+        self.supplies.lock().unwrap_or_else(PoisonError::into_inner).push(supply);
+    }
+
     fn with_plan(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Self> {
         let input = Input::Plan(plan);
         let properties = properties(&self.scan, &self.dress.schema, &input, 1)?;

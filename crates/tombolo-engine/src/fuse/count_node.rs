@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::Transformed;
@@ -30,6 +30,17 @@ pub struct CountedJoin {
     pub right_tables: Vec<String>,
     /// What it has seen so far.
     pub tally: JoinTally,
+    /// The ways in which it could be done, the chosen one first and the others by what they are expected to cost.
+    pub strategies: OnceLock<Vec<JoinStrategy>>,
+}
+
+/// A way to do a join.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JoinStrategy {
+    /// Such as `key shipping from customers.id`.
+    pub name: String,
+    /// How long it is expected to take to read both sides in this way, in milliseconds.
+    pub read_ms: f64,
 }
 
 /// Numbers the rows that enter one side of a join, in a column of its own where the join puts that side's rows out.
@@ -77,6 +88,7 @@ fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
         left_tables: tables_of(&join.left),
         right_tables: tables_of(&join.right),
         tally: JoinTally::default(),
+        strategies: OnceLock::new(),
     });
     let pairs = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);
     let side = |input: Arc<LogicalPlan>, which| row_ids(Arc::unwrap_or_clone(input), &counted, which, pairs);

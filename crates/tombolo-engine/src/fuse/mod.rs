@@ -10,7 +10,7 @@ pub mod ship;
 mod tally;
 
 pub use count_exec::{JoinCountExec, JoinCountPlanner};
-pub use count_node::{CountedJoin, count_joins};
+pub use count_node::{CountedJoin, JoinStrategy, count_joins};
 pub use either_exec::{EitherExec, EitherPlanner};
-pub use ship::{CollectKeysExec, ShipKeysRule};
+pub use ship::{CollectKeysExec, LookupJoinExec, ShipKeysRule};
 pub use tally::{JoinCounts, JoinTally, SideCounts};

@@ -8,6 +8,7 @@ mod either;
 mod node;
 mod order;
 mod split;
+mod top_rows;
 mod walk;
 
 use datafusion::execution::SessionState;
@@ -38,5 +39,5 @@ pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionStat
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
 pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
-    walk::push_down(plan, settings).map_err(from_datafusion)
+    top_rows::top_rows_first(plan).and_then(|plan| walk::push_down(plan, settings)).map_err(from_datafusion)
 }

@@ -173,13 +173,18 @@ impl World {
             ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX),
             ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50),
         ] {
-            let key_shipping = KeyShipping { strategy: Strategy::Always, batch_keys, max_keys };
+            let key_shipping =
+                KeyShipping { strategy: Strategy::Always, lookup: Strategy::Never, batch_keys, max_keys };
             let change = |settings: &mut Settings| {
                 (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
                 (settings.split_aggregates, settings.join_order) = (Strategy::Always, JoinOrder::Worst);
             };
             ways.push(Way { name: name.to_owned(), engine: settings(&change) });
         }
+        ways.push(Way {
+            name: "partners looked up part by part".to_owned(),
+            engine: settings(&|settings| settings.key_shipping.lookup = Strategy::Always),
+        });
         // Without keys there is what all other ways do.
         for &rule in PushdownRule::ALL.iter().filter(|rule| **rule != PushdownRule::Keys) {
             ways.push(Way {

@@ -124,6 +124,26 @@ async fn what_is_small_comes_first_and_one_source_joins_its_own() {
 }
 
 #[tokio::test]
+async fn explain_tells_the_strategies_of_a_join_with_what_they_cost() {
+    let lab = lab().await;
+    let sql = "SELECT e.name, o.id FROM crm.people e JOIN shop.orders o ON o.customer = e.id";
+    let (explained, _) = lab.engine().explain(sql, false, QueryOptions::default()).await.unwrap();
+    let join = &explained.root;
+    assert_eq!(join.strategy.as_deref(), Some("key shipping"));
+    let (_, strategies) = join.details.iter().find(|(label, _)| label == "strategies").unwrap();
+    let strategies: Vec<&str> = strategies.split("; ").collect();
+    assert_eq!(strategies.len(), 2, "{strategies:?}");
+    let cost = |text: &str, name: &str| -> f64 {
+        let cost = text.strip_prefix(name).unwrap_or_else(|| panic!("{text}")).trim();
+        cost.strip_suffix(" ms").unwrap().parse().unwrap()
+    };
+    assert!(
+        cost(strategies[0], "key shipping from people.id") < cost(strategies[1], "read both sides"),
+        "{strategies:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_equality_that_follows_from_two_brings_a_sources_tables_together() {
     let lab = lab().await;
     let sql = "SELECT e.name, o.id FROM shop.customers c JOIN crm.people e ON e.id = c.id JOIN shop.orders o ON o.customer = e.id";
@@ -142,4 +162,31 @@ async fn without_push_down_the_order_is_by_cost_too() {
     let pushed = answer(&lab, JoinOrder::Written, sql).await;
     same(sql, (&plain.schema, &plain.batches), (&pushed.schema, &pushed.batches), Rules::default())
         .unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[tokio::test]
+async fn the_first_rows_are_taken_before_a_join_that_keeps_them() {
+    let lab = lab().await;
+    // The order is of every row, so that the first ones are certain.
+    for (sql, limited) in [
+        ("SELECT o.id, e.name FROM shop.orders o LEFT JOIN crm.people e ON e.id = o.customer ORDER BY o.id DESC LIMIT 5", true),
+        ("SELECT o.id AS n, e.name FROM crm.people e RIGHT JOIN shop.orders o ON e.id = o.customer ORDER BY n LIMIT 3 OFFSET 4", true),
+        (
+            "SELECT x.n, x.paid FROM (SELECT o.id AS n, p.paid FROM shop.orders o LEFT JOIN bank.payments p ON p.orders = o.id
+             LEFT JOIN crm.people e ON e.id = o.id) x ORDER BY x.n DESC LIMIT 4",
+            true,
+        ),
+        // Customer 2 is two people, so that the fourth row is of the second order.
+        ("SELECT o.id, e.name FROM shop.orders o LEFT JOIN crm.people e ON e.id = o.customer WHERE o.customer = 2
+          ORDER BY o.id, e.name LIMIT 4", false),
+        ("SELECT o.id, e.name FROM shop.orders o JOIN crm.people e ON e.id = o.customer ORDER BY o.id, e.name LIMIT 4", false),
+        ("SELECT o.id, e.name FROM shop.orders o FULL JOIN crm.people e ON e.id = o.customer ORDER BY o.id, e.name LIMIT 4", false),
+    ] {
+        let plain = Settings { pushdown: PushdownRules::NONE, ..lab.settings() };
+        let (found, wanted) = (answer(&lab, JoinOrder::Cost, sql).await, ask(&lab.engine_with(plain), sql).await.unwrap());
+        same(sql, (&found.schema, &found.batches), (&wanted.schema, &wanted.batches), Rules::default())
+            .unwrap_or_else(|difference| panic!("{difference}"));
+        let orders = found.receipt.sub_queries.iter().find(|query| query.tables == ["main.orders"]).unwrap();
+        assert_eq!(orders.rows < 8, limited, "{sql}: {orders:#?}");
+    }
 }

@@ -37,7 +37,7 @@ async fn lab() -> Lab {
 
 fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
     Settings {
-        key_shipping: KeyShipping { strategy, ..KeyShipping::default() },
+        key_shipping: KeyShipping { strategy, lookup: Strategy::Never, ..KeyShipping::default() },
         join_order: JoinOrder::Written,
         ..lab.settings()
     }

@@ -19,6 +19,7 @@ mod join_order;
 mod key_shipping;
 mod leaks;
 mod liars;
+mod lookup;
 mod memory;
 mod mysql;
 mod native;

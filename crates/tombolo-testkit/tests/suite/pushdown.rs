@@ -45,6 +45,8 @@ plans! {
         "SELECT c.name, v.page FROM shop.customers c JOIN lake.visits v ON v.customer_id = c.id WHERE c.region = 'north' AND v.seconds > 5";
     a_join_within_one_source_is_pushed_below_a_join_across:
         "SELECT c.name, o.amount, v.page FROM shop.customers c JOIN shop.orders o ON o.customer_id = c.id JOIN lake.visits v ON v.customer_id = c.id";
+    the_first_rows_of_a_left_join_across_are_of_its_left_side:
+        "SELECT c.name AS who, v.page FROM shop.customers c LEFT JOIN lake.visits v ON v.customer_id = c.id ORDER BY who DESC LIMIT 2";
     a_join_of_one_source_that_is_split_by_another_is_one_query_again:
         "SELECT c.name, o.amount FROM shop.customers c JOIN lake.visits v ON v.customer_id = c.id JOIN shop.orders o ON o.customer_id = v.customer_id";
     a_cross_join_of_one_source_runs_here:

@@ -59,6 +59,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         "When the keys of one side of a join are sent to the source of the other: where that is expected to cost less, always, or never.",
     ),
     spec(
+        "lookup_joins",
+        OptionKind::Choice(STRATEGIES),
+        Some("adaptive"),
+        "When one side of a join is read part by part, and its partners are looked up before the next part is read: below a limit \
+         where that is expected to cost less, always, or never.",
+    ),
+    spec(
         "key_batch",
         OptionKind::Integer,
         Some("10000"),
@@ -178,6 +185,7 @@ impl Federation {
         };
         let shipping = &mut settings.key_shipping;
         shipping.strategy = strategy("key_shipping");
+        shipping.lookup = strategy("lookup_joins");
         shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
         settings.split_aggregates = strategy("split_aggregates");

@@ -5,15 +5,20 @@
 //! operator reads its side to the end, keeps the rows (in files where memory is short) and the distinct keys, and hands the rows
 //! on. The scans of the other side wait for it; when the keys are known, `Shipment` decides with their number what is asked of
 //! the source. The join itself stays as it is, so every row is checked again here.
+//!
+//! Below a limit, [`LookupJoinExec`] does the same part by part: it reads some rows of the one side, has their partners fetched and
+//! joined, and reads more only if more are wanted.
 
 mod buffer;
 mod collect;
 mod cost;
 mod exec;
+mod lookup;
 mod route;
 mod rule;
 mod shipment;
 
 pub(super) use cost::read_all_ms;
 pub use exec::CollectKeysExec;
+pub use lookup::LookupJoinExec;
 pub use rule::ShipKeysRule;

@@ -1,25 +1,33 @@
 use std::sync::{Arc, Mutex};
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::JoinOnRef;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
 use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 
 use super::collect::KeyCollector;
-use super::cost::target;
+use super::cost::{read_all_ms, target};
 use super::exec::CollectKeysExec;
+use super::lookup::LookupJoinExec;
 use super::route::{Route, Wanted};
 use super::shipment::{Shipment, is_held};
 use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
+use crate::fuse::count_exec::JoinCountExec;
+use crate::fuse::{CountedJoin, JoinStrategy};
 use crate::settings::{KeyShipping, Strategy};
 
 /// The share of rows that a filter is held to let through: DataFusion's own default.
@@ -32,9 +40,9 @@ const UNKNOWN_KEYS: f64 = 1_000.0;
 
 /// Has one side of a join give its keys to the scans of the other side, where that is expected to cost less than to read them
 /// whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ShipKeysRule {
-    limits: KeyShipping,
+    pub(super) limits: KeyShipping,
 }
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -45,30 +53,65 @@ impl ShipKeysRule {
         Self { limits }
     }
 
-    fn rewrite(&self, plan: Plan, streams: usize) -> Result<Transformed<Plan>> {
-        let Some(join) = Join::of(&plan) else { return Ok(Transformed::no(plan)) };
+    /// Goes down a plan, of which so many rows are `wanted` where there is a limit above.
+    fn visit(&self, plan: Plan, wanted: Option<usize>, streams: usize) -> Result<Plan> {
+        let lookup = self.lookup(&plan, wanted)?;
+        let below = |at: usize| match &lookup {
+            Some(way) => wanted.filter(|_| at == way.from.at()),
+            None => wanted_below(&plan, at, wanted),
+        };
+        let children = plan.children().into_iter().enumerate();
+        let children = children.map(|(at, child)| self.visit(Arc::clone(child), below(at), streams));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        let plan = replace_children_if_necessary(plan, children)?;
+        match lookup {
+            Some(way) => LookupJoinExec::over(self, &plan, way, wanted),
+            None => self.shipped_where_worth(plan, streams),
+        }
+    }
+
+    fn shipped_where_worth(&self, plan: Plan, streams: usize) -> Result<Plan> {
+        let Some(join) = Join::of(&plan) else { return Ok(plan) };
         let mut best: Option<Way> = None;
+        let read_all = [Side::Left, Side::Right].map(|side| read_all_sides(join.side(side))).iter().sum();
+        let mut strategies = vec![JoinStrategy { name: "read both sides".to_owned(), read_ms: read_all }];
         for from in join.givers() {
             let way = self.way(&join, *from)?;
+            if let Some(saved) = way.expected {
+                let name = format!("key shipping from {}", way.giver.names.join(", "));
+                strategies.push(JoinStrategy { name, read_ms: (read_all - saved).max(0.0) });
+            }
             if way.gain > best.as_ref().map_or(0.0, |best| best.gain) {
                 best = Some(way);
             }
         }
+        strategies.sort_by(|one, other| one.read_ms.total_cmp(&other.read_ms));
+        let chosen = best
+            .as_ref()
+            .map_or("read both sides".to_owned(), |way| format!("key shipping from {}", way.giver.names.join(", ")));
+        strategies.sort_by_key(|strategy| strategy.name != chosen);
+        if let Some(counted) = counted(join.side(Side::Left)) {
+            // The plan is made once, and may be made again with less memory.
+            let _ = counted.strategies.set(strategies);
+        }
         match best {
-            Some(way) => Ok(Transformed::yes(self.shipped(&plan, &join, &way, streams)?)),
-            None => Ok(Transformed::no(plan)),
+            Some(way) => self.shipped(&plan, &join, &way, streams),
+            None => Ok(plan),
         }
     }
 
     /// What is gained when one side gives its keys to the other.
     fn way(&self, join: &Join<'_>, from: Side) -> Result<Way> {
         let giver = Giver::of(join, from)?;
-        let mut gain = 0.0;
+        let (mut gain, mut expected) = (0.0, None);
         self.follow(join, from, &giver, &mut |_, offer| {
-            gain += self.saved(&giver, &offer.target);
+            let target = &offer.target;
+            gain += self.saved(&giver, target);
+            let saved = target.read_all() - target.ship(giver.keys.min(target.distinct));
+            expected = Some(expected.unwrap_or(0.0) + saved);
             Ok(None)
         })?;
-        Ok(Way { from, giver, gain })
+        Ok(Way { from, giver, gain, expected })
     }
 
     /// The milliseconds that it saves to ship keys to one scan, if there are as few as there may be; 0 where it is not done.
@@ -95,18 +138,7 @@ impl ShipKeysRule {
                 bytes: statistics.bytes.map(fewer),
             };
             let requests = (keys / offer.target.request_keys as f64).ceil();
-            let shipment = Shipment {
-                collector: Arc::clone(&collector),
-                wanted: offer.wanted,
-                schema: scan.schema(),
-                target: offer.target,
-                limits: self.limits,
-                estimated_keys: keys,
-                reduced: offer.reduced,
-                from: way.giver.names.join(", "),
-                to: offer.names.join(", "),
-                outcome: Mutex::default(),
-            };
+            let shipment = self.shipment(&collector, &way.giver, scan, offer);
             let streams = if requests > 1.0 { streams } else { 1 };
             Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))
         })?;
@@ -129,8 +161,30 @@ impl ShipKeysRule {
         }
     }
 
+    /// The keys of one side on their way to a scan.
+    pub(super) fn shipment(
+        &self,
+        collector: &Arc<KeyCollector>,
+        giver: &Giver,
+        scan: &SourceScanExec,
+        offer: Offer,
+    ) -> Shipment {
+        Shipment {
+            collector: Arc::clone(collector),
+            wanted: offer.wanted,
+            schema: scan.schema(),
+            estimated_keys: giver.keys.min(offer.target.distinct),
+            target: offer.target,
+            limits: self.limits,
+            reduced: offer.reduced,
+            from: giver.names.join(", "),
+            to: offer.names.join(", "),
+            outcome: Mutex::default(),
+        }
+    }
+
     /// Goes to every scan of the other side that takes the keys.
-    fn follow(
+    pub(super) fn follow(
         &self,
         join: &Join<'_>,
         from: Side,
@@ -185,7 +239,7 @@ impl PhysicalOptimizerRule for ShipKeysRule {
             return Ok(plan);
         }
         let streams = config.execution.target_partitions;
-        Ok(plan.transform_up(|plan| self.rewrite(plan, streams))?.data)
+        self.visit(plan, None, streams)
     }
 
     fn name(&self) -> &'static str {
@@ -198,29 +252,53 @@ impl PhysicalOptimizerRule for ShipKeysRule {
 }
 
 /// A scan that takes keys.
-struct Offer {
+pub(super) struct Offer {
     wanted: Vec<Wanted>,
-    target: KeyTarget,
+    pub(super) target: KeyTarget,
     reduced: Vec<crate::fuse::count_exec::Reduced>,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
+}
+
+impl Offer {
+    /// The columns that are compared, as positions in the scan's output.
+    pub(super) fn columns(&self) -> Vec<usize> {
+        self.wanted.iter().map(|wanted| wanted.at).collect()
+    }
 }
 
 /// One side giving its keys to the other.
-struct Way {
-    from: Side,
-    giver: Giver,
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) from: Side,
+    pub(super) giver: Giver,
     /// Milliseconds that are saved by it.
     gain: f64,
+    /// The same with as many keys as are expected; less than nothing where more is lost.
+    expected: Option<f64>,
+}
+
+impl Way {
+    /// A way of which nothing is expected.
+    pub(super) fn of(from: Side, giver: Giver) -> Self {
+        Self { from, giver, gain: 0.0, expected: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Left,
     Right,
 }
 
 impl Side {
-    fn other(self) -> Self {
+    pub(super) fn at(self) -> usize {
+        match self {
+            Self::Left => 0,
+            Self::Right => 1,
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
         match self {
             Self::Left => Self::Right,
             Self::Right => Self::Left,
@@ -229,19 +307,20 @@ impl Side {
 }
 
 /// What is known of the side that gives its keys.
-struct Giver {
+#[derive(Debug, Clone)]
+pub(super) struct Giver {
     /// Distinct keys that are expected.
-    keys: f64,
+    pub(super) keys: f64,
     /// As few as there may well be: how many rows pass a condition is mostly a guess, and the number of keys decides again when
     /// it is known.
     least_keys: f64,
     /// Distinct keys of the table that they come from, where that is known.
     of_table: Option<f64>,
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Giver {
-    fn of(join: &Join<'_>, from: Side) -> Result<Self> {
+    pub(super) fn of(join: &Join<'_>, from: Side) -> Result<Self> {
         let (side, keys) = (join.side(from), join.keys(from));
         let text = |key: &Arc<dyn PhysicalExpr>| {
             key.downcast_ref::<Column>().map_or_else(|| key.to_string(), |column| column.name().to_owned())
@@ -271,14 +350,14 @@ impl Giver {
 }
 
 /// A join by equality.
-struct Join<'a> {
+pub(super) struct Join<'a> {
     sides: [&'a Plan; 2],
     on: JoinOnRef<'a>,
     join_type: JoinType,
 }
 
 impl<'a> Join<'a> {
-    fn of(plan: &'a Plan) -> Option<Self> {
+    pub(super) fn of(plan: &'a Plan) -> Option<Self> {
         if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
             // NOT IN must see every null of its other side.
             let is_plain = !join.null_aware && join.null_equality() == NullEquality::NullEqualsNothing;
@@ -297,7 +376,7 @@ impl<'a> Join<'a> {
     }
 
     /// The sides whose keys say which rows of the other side matter: rows of that side that match none come out in no way.
-    fn givers(&self) -> &'static [Side] {
+    pub(super) fn givers(&self) -> &'static [Side] {
         match self.join_type {
             JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => &[Side::Left, Side::Right],
             JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => &[Side::Left],
@@ -306,14 +385,14 @@ impl<'a> Join<'a> {
         }
     }
 
-    fn side(&self, side: Side) -> &'a Plan {
+    pub(super) fn side(&self, side: Side) -> &'a Plan {
         match side {
             Side::Left => self.sides[0],
             Side::Right => self.sides[1],
         }
     }
 
-    fn keys(&self, side: Side) -> Vec<Arc<dyn PhysicalExpr>> {
+    pub(super) fn keys(&self, side: Side) -> Vec<Arc<dyn PhysicalExpr>> {
         let of = |(left, right): &(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)| match side {
             Side::Left => Arc::clone(left),
             Side::Right => Arc::clone(right),
@@ -328,6 +407,45 @@ impl<'a> Join<'a> {
         };
         self.keys(side).into_iter().enumerate().filter_map(column).collect()
     }
+}
+
+/// How many rows of an input of a plan are wanted where so many of its own are.
+fn wanted_below(plan: &Plan, at: usize, wanted: Option<usize>) -> Option<usize> {
+    if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
+        return limit.fetch().map(|fetch| fetch + limit.skip());
+    }
+    if let Some(limit) = plan.downcast_ref::<LocalLimitExec>() {
+        return Some(limit.fetch());
+    }
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        let probes = join.maintains_input_order().get(at).copied().unwrap_or(false);
+        return wanted.filter(|_| probes);
+    }
+    let passes = plan.is::<ProjectionExec>()
+        || plan.is::<FilterExec>()
+        || plan.is::<JoinCountExec>()
+        || plan.is::<CooperativeExec>()
+        || plan.is::<CoalescePartitionsExec>()
+        || plan.is::<UnionExec>();
+    plan.fetch().or(wanted).filter(|_| passes)
+}
+
+/// The milliseconds that it takes to read all sub-queries of a plan without keys of this join.
+fn read_all_sides(plan: &Plan) -> f64 {
+    match plan.downcast_ref::<SourceScanExec>() {
+        Some(scan) => read_all_ms(scan),
+        None => plan.children().into_iter().map(read_all_sides).sum(),
+    }
+}
+
+/// The counter of a join that has this side.
+fn counted(side: &Plan) -> Option<&Arc<CountedJoin>> {
+    if let Some(counter) = side.downcast_ref::<JoinCountExec>() {
+        return (!counter.is_above()).then(|| counter.join());
+    }
+    let [input] = side.children().try_into().ok()?;
+    let passes = side.is::<ProjectionExec>() || side.is::<CooperativeExec>() || side.is::<CoalescePartitionsExec>();
+    if passes { counted(input) } else { None }
 }
 
 /// Whether the number of rows of a plan depends on what is in its tables, and not on their sizes alone.
@@ -352,7 +470,7 @@ fn name(scan: &SourceScanExec, at: usize) -> String {
 }
 
 /// Rows that are expected to come out of a plan: what DataFusion says, or where that is nothing, a guess from the sizes below.
-fn estimated_rows(plan: &Plan) -> Option<f64> {
+pub(super) fn estimated_rows(plan: &Plan) -> Option<f64> {
     let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).ok();
     if let Some(rows) = known.and_then(|known| known.num_rows.get_value().copied()) {
         return Some(rows as f64);

@@ -113,6 +113,10 @@ impl Read {
         let row_bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows);
         Self { connector, scan, rows, row_bytes, looked_at }
     }
+
+    pub(super) fn takes_keys(&self) -> bool {
+        self.connector.capabilities().keys != KeySupport::None
+    }
 }
 
 /// The sub-query that a plan reads, where nothing but conditions and names is above it.

@@ -6,7 +6,7 @@ use datafusion::logical_expr::Expr;
 use tombolo_connector::{Scan, ScanJoin};
 
 use super::graph::{Condition, Dependent, Equality, Graph, Set, Tree, bit};
-use super::relation::Measure;
+use super::relation::{Measure, Read};
 use crate::cost::{REQUEST, ROW_BUILT, ROW_JOINED, ROW_LOOKED_AT, ROW_PROBED, moved};
 use crate::pushdown::walk::Walk;
 use crate::settings::{JoinOrder, KeyShipping, Strategy};
@@ -77,8 +77,18 @@ impl<'a> Search<'a> {
         let own = self.finished(&self.costs(&self.graph.tree)?);
         let best = if self.measures.len() <= TRIED { self.exhaustive() } else { self.greedy() };
         let best = self.finished(&best?);
-        tracing::debug!(own = own.cost, best = best.cost, order = ?best.tree, "the order of joins");
-        (self.is_worst || best.cost < share * own.cost).then_some(best.tree)
+        // What is read whole in any order says nothing of the orders.
+        let fixed: f64 = (0..self.measures.len()).map(|at| self.fixed(at)).sum();
+        let (own, cost) = (own.cost - fixed, best.cost - fixed);
+        tracing::debug!(own, cost, fixed, order = ?best.tree, "the order of joins");
+        (self.is_worst || cost < share * own).then_some(best.tree)
+    }
+
+    /// What it takes to read a relation that is neither read by keys nor joined in its source.
+    fn fixed(&self, at: usize) -> f64 {
+        let is_alone = self.together.iter().all(|(pair, together)| pair & bit(at) == 0 || !together);
+        let takes_keys = self.measures[at].read.as_ref().is_some_and(Read::takes_keys);
+        if is_alone && !takes_keys { self.finished(&self.leaf(at)).cost } else { 0.0 }
     }
 
     /// What an order costs.

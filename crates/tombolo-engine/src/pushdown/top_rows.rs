@@ -1,0 +1,100 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, JoinType, Result};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, Sort, SortExpr};
+
+/// Takes the first rows of an order from the side that a join keeps whole, before the join.
+///
+/// Each row of that side comes out of the join once at least, with its own values. So the first `n` rows by these values are of the
+/// first `n` rows of the side.
+pub(super) fn top_rows_first(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(plan.transform_down_with_subqueries(rewrite)?.data)
+}
+
+fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Sort(Sort { expr, input, fetch: Some(fetch) }) = &plan else { return Ok(Transformed::no(plan)) };
+    if expr.iter().any(|key| key.expr.is_volatile()) {
+        return Ok(Transformed::no(plan));
+    }
+    let Some(below) = below(input, expr, *fetch)? else { return Ok(Transformed::no(plan)) };
+    let sort = Sort { expr: expr.clone(), input: Arc::new(below), fetch: Some(*fetch) };
+    Ok(Transformed::yes(LogicalPlan::Sort(sort)))
+}
+
+/// The input of a sort with the side of a join limited; none where there is no such side, or it is limited already.
+fn below(plan: &LogicalPlan, keys: &[SortExpr], fetch: usize) -> Result<Option<LogicalPlan>> {
+    let replaced = |input| plan.with_new_exprs(plan.expressions(), vec![input]).map(Some);
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let columns = projection.schema.columns().into_iter().zip(projection.expr.iter().cloned());
+            let columns: HashMap<Column, Expr> = columns.map(|(column, expr)| (column, expr.unalias())).collect();
+            if columns.values().any(Expr::is_volatile) {
+                return Ok(None);
+            }
+            let Some(keys) = renamed(keys, |column| columns.get(column).cloned())? else { return Ok(None) };
+            match below(&projection.input, &keys, fetch)? {
+                Some(input) => replaced(input),
+                None => Ok(None),
+            }
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            let inner = alias.input.schema();
+            let column = |column: &Column| {
+                let at = alias.schema.maybe_index_of_column(column)?;
+                Some(Expr::Column(Column::from(inner.qualified_field(at))))
+            };
+            let Some(keys) = renamed(keys, column)? else { return Ok(None) };
+            match below(&alias.input, &keys, fetch)? {
+                Some(input) => replaced(input),
+                None => Ok(None),
+            }
+        }
+        LogicalPlan::Join(join) => {
+            let kept = match join.join_type {
+                JoinType::Left | JoinType::LeftMark => &join.left,
+                JoinType::Right | JoinType::RightMark => &join.right,
+                _ => return Ok(None),
+            };
+            if !is_of(keys, kept.schema()) || is_limited(kept, fetch) {
+                return Ok(None);
+            }
+            let first = Sort { expr: keys.to_vec(), input: Arc::clone(kept), fetch: Some(fetch) };
+            let first = Arc::new(LogicalPlan::Sort(first));
+            Ok(Some(LogicalPlan::Join(match join.join_type {
+                JoinType::Left | JoinType::LeftMark => Join { left: first, ..join.clone() },
+                _ => Join { right: first, ..join.clone() },
+            })))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Keys over the columns below; none where a column is not there.
+fn renamed(keys: &[SortExpr], below: impl Fn(&Column) -> Option<Expr>) -> Result<Option<Vec<SortExpr>>> {
+    let mut renamed = Vec::with_capacity(keys.len());
+    for key in keys {
+        if key.expr.column_refs().into_iter().any(|column| below(column).is_none()) {
+            return Ok(None);
+        }
+        let expr = key.expr.clone().transform(|expr| {
+            Ok(match &expr {
+                Expr::Column(column) => below(column).map_or(Transformed::no(expr), Transformed::yes),
+                _ => Transformed::no(expr),
+            })
+        })?;
+        renamed.push(SortExpr::new(expr.data, key.asc, key.nulls_first));
+    }
+    Ok(Some(renamed))
+}
+
+fn is_of(keys: &[SortExpr], schema: &DFSchema) -> bool {
+    let columns = keys.iter().flat_map(|key| key.expr.column_refs());
+    columns.into_iter().all(|column| schema.has_column(column))
+}
+
+/// Whether no more rows than these come anyway.
+fn is_limited(plan: &LogicalPlan, fetch: usize) -> bool {
+    plan.max_rows().is_some_and(|rows| rows <= fetch)
+}

@@ -1,0 +1,88 @@
+//! Below a limit one side of a join is read part by part, and its partners are looked up; what is not needed is not read.
+
+use tombolo_engine::check::Receipt;
+use tombolo_engine::{KeyShipping, Settings, Strategy};
+use tombolo_testkit::compare::{Rules, same};
+use tombolo_testkit::{Answer, Lab, ask};
+
+/// 60,000 events, half of them of one of 30,000 devices; a tenth of the devices has no owner.
+async fn lab() -> Lab {
+    let mut lab = Lab::new();
+    let numbers =
+        |count: usize| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})");
+    lab.sqlite("log").execute(&format!(
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, device INTEGER, kind TEXT);
+         {} INSERT INTO events SELECT i, CASE WHEN i % 50 = 0 THEN NULL WHEN i % 2 = 0 THEN i % 30000 ELSE -i END, 'k' || (i % 5) FROM n;
+         ANALYZE;",
+        numbers(60_000)
+    ));
+    lab.sqlite("park").execute(&format!(
+        "CREATE TABLE devices (id INTEGER PRIMARY KEY, name TEXT, owner INTEGER);
+         {} INSERT INTO devices SELECT i, 'd' || i, CASE WHEN i % 10 > 0 THEN i % 100 END FROM n;
+         ANALYZE;",
+        numbers(30_000)
+    ));
+    lab
+}
+
+fn settings(lab: &Lab, lookup: Strategy) -> Settings {
+    Settings { key_shipping: KeyShipping { lookup, ..KeyShipping::default() }, ..lab.settings() }
+}
+
+async fn answer(lab: &Lab, lookup: Strategy, sql: &str) -> Answer {
+    ask(&lab.engine_with(settings(lab, lookup)), sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+}
+
+fn rows_of(receipt: &Receipt, source: &str) -> u64 {
+    receipt.sub_queries.iter().filter(|query| query.source == source).map(|query| query.rows).sum()
+}
+
+#[tokio::test]
+async fn part_by_part_the_rows_are_those_of_the_whole() {
+    let lab = lab().await;
+    for sql in [
+        "SELECT e.id, d.name FROM log.events e JOIN park.devices d ON d.id = e.device",
+        "SELECT e.id, d.name FROM log.events e LEFT JOIN park.devices d ON d.id = e.device AND d.owner > e.id % 60",
+        "SELECT e.id, d.name FROM park.devices d RIGHT JOIN log.events e ON d.id = e.device",
+        "SELECT e.id FROM log.events e WHERE EXISTS (SELECT 1 FROM park.devices d WHERE d.id = e.device AND d.owner IS NULL)",
+        "SELECT e.id FROM log.events e WHERE NOT EXISTS (SELECT 1 FROM park.devices d WHERE d.id = e.device)",
+        "SELECT e.id, d.id FROM log.events e FULL JOIN park.devices d ON d.id = e.device",
+        "SELECT e.kind, count(*), count(d.owner) FROM log.events e LEFT JOIN park.devices d ON d.id = e.device GROUP BY e.kind",
+        "SELECT e.id FROM log.events e WHERE EXISTS (SELECT 1 FROM park.devices d WHERE d.id = e.device) OR e.kind = 'k1'",
+    ] {
+        let (parts, whole) = (answer(&lab, Strategy::Always, sql).await, answer(&lab, Strategy::Never, sql).await);
+        same(sql, (&parts.schema, &parts.batches), (&whole.schema, &whole.batches), Rules::default())
+            .unwrap_or_else(|difference| panic!("{difference}"));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_ends_the_reading() {
+    let lab = lab().await;
+    for sql in [
+        "SELECT e.id, d.name FROM log.events e LEFT JOIN park.devices d ON d.id = e.device WHERE e.id > 0 LIMIT 10",
+        "SELECT e.id, d.name FROM log.events e JOIN park.devices d ON d.id = e.device LIMIT 10 OFFSET 3",
+        "SELECT e.id FROM log.events e WHERE EXISTS (SELECT 1 FROM park.devices d WHERE d.id = e.device) LIMIT 10",
+    ] {
+        let found = answer(&lab, Strategy::Adaptive, sql).await;
+        assert_eq!(found.batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 10, "{sql}");
+        let devices = rows_of(&found.receipt, "park");
+        assert!(devices < 300, "{sql}: {devices} devices were read");
+        let keys = &found.receipt.sub_queries.iter().find(|query| query.source == "park").unwrap().keys;
+        assert_eq!(keys.len(), 1, "{sql}: {keys:?}");
+        assert!(keys[0].requests.is_some_and(|requests| requests > 0), "{sql}: {keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_looked_up_for_an_empty_side_and_each_row_found_is_asked_for_once_a_part() {
+    let lab = lab().await;
+    let sql = "SELECT e.id, d.name FROM log.events e LEFT JOIN park.devices d ON d.id = e.device WHERE e.kind = 'none'";
+    let empty = answer(&lab, Strategy::Always, sql).await;
+    assert_eq!(rows_of(&empty.receipt, "park"), 0);
+    // Parts of 2, 8, 32, 128 … rows: as many requests, and each device once in each.
+    let sql = "SELECT e.id, d.name FROM log.events e LEFT JOIN park.devices d ON d.id = e.device WHERE e.id <= 1000";
+    let all = answer(&lab, Strategy::Always, sql).await;
+    let keys = &all.receipt.sub_queries.iter().find(|query| query.source == "park").unwrap().keys;
+    assert_eq!(keys[0].requests, Some(6), "{keys:?}");
+}
