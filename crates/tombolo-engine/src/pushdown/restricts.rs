@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Like, Operator};
 
@@ -18,6 +18,8 @@ pub(super) fn restricted(condition: &Expr, schema: &DFSchema) -> BTreeSet<usize>
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
             restricted(left, schema).union(&restricted(right, schema)).copied().collect()
         }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) if is_never(left) => restricted(right, schema),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) if is_never(right) => restricted(left, schema),
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             restricted(left, schema).intersection(&restricted(right, schema)).copied().collect()
         }
@@ -44,6 +46,11 @@ pub(super) fn restricted(condition: &Expr, schema: &DFSchema) -> BTreeSet<usize>
         Expr::Column(_) => column(condition),
         _ => BTreeSet::new(),
     }
+}
+
+/// Whether a condition is true of no row: a list with a null in it is the list without, or null.
+fn is_never(condition: &Expr) -> bool {
+    matches!(condition, Expr::Literal(value, _) if value.is_null() || *value == ScalarValue::Boolean(Some(false)))
 }
 
 fn bounds(operator: Operator) -> bool {
@@ -96,7 +103,6 @@ mod tests {
     use std::collections::HashMap;
 
     use arrow::datatypes::{Field, Schema, TimeUnit};
-    use datafusion::common::ScalarValue;
     use datafusion::logical_expr::{cast, col, lit};
 
     use super::*;
@@ -129,6 +135,8 @@ mod tests {
             (Expr::Not(Box::new(col("f"))), vec![3]),
             (col("a").eq(lit(1_i64)).and(col("b").eq(lit("x"))), vec![0, 1]),
             (col("a").eq(lit(1_i64)).or(col("a").gt(lit(5_i64))), vec![0]),
+            (col("a").eq(lit(1_i64)).or(lit(ScalarValue::Boolean(None))), vec![0]),
+            (lit(false).or(col("a").eq(lit(1_i64))), vec![0]),
             (col("a").eq(lit(1_i64)).and(col("b").eq(lit("x"))).or(col("b").is_null()), vec![1]),
         ] {
             assert_eq!(of(&condition), wanted, "{condition}");
@@ -152,6 +160,7 @@ mod tests {
             col("a").eq(col("a")),
             cast(col("b"), DataType::Int64).eq(lit(1_i64)),
             col("a").eq(lit(1_i64)).or(col("b").eq(lit("x"))),
+            col("a").eq(lit(1_i64)).or(lit(true)),
             lit(true),
         ] {
             assert_eq!(of(&condition), Vec::<usize>::new(), "{condition}");

@@ -114,6 +114,7 @@ async fn a_required_column_is_restricted_wherever_the_condition_stands() {
             "SELECT * FROM shop.events WHERE day BETWEEN '2024-01-01' AND '2024-01-03'",
             "SELECT * FROM shop.events WHERE day IN ('2024-01-01', '2024-01-03')",
             "SELECT * FROM shop.events WHERE day IN ('2024-01-01', '2024-01-03', '2024-01-04', '2024-01-05', '2024-01-06')",
+            "SELECT * FROM shop.events WHERE day IN ('2024-01-01', NULL)",
             "SELECT * FROM shop.events WHERE day IS NULL",
             "SELECT * FROM shop.events WHERE day LIKE '2024-01-0%'",
             "SELECT * FROM shop.events WHERE NOT (day > '2024-01-01')",
