@@ -31,6 +31,8 @@ pub enum OptionKind {
     Boolean,
     /// A whole number from 0.
     Integer,
+    /// A number of rows, from 1.
+    Rows,
     /// A number with a unit: `500ms`, `10s`, `5m`, `1h`.
     Duration,
     /// A number with a unit: `64KB`, `512MB`, `2GB` (powers of 1024).
@@ -49,6 +51,7 @@ impl OptionKind {
             Self::Path => "a path".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Integer => "a whole number".to_owned(),
+            Self::Rows => "a number of rows from 1".to_owned(),
             Self::Duration => "a duration such as 500ms, 10s or 5m".to_owned(),
             Self::Bytes => "a size such as 64KB, 512MB or 2GB".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
@@ -71,6 +74,7 @@ impl OptionKind {
             Self::Text | Self::Path | Self::Secret => OptionValue::Text(text),
             Self::Boolean => OptionValue::Boolean(text.parse().map_err(|_| refuse())?),
             Self::Integer => OptionValue::Integer(text.parse::<u32>().map_err(|_| refuse())?.into()),
+            Self::Rows => OptionValue::Integer(text.parse().ok().filter(|rows| *rows >= 1_i64).ok_or_else(refuse)?),
             Self::Duration => parse_duration(&text).map(|_| OptionValue::Text(text)).ok_or_else(refuse)?,
             Self::Bytes => parse_bytes(&text).map(|_| OptionValue::Text(text)).ok_or_else(refuse)?,
             Self::Choice(words) if words.contains(&text.as_str()) => OptionValue::Text(text),

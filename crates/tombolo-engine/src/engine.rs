@@ -19,6 +19,7 @@ use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
 use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins};
+use crate::guardrails::{self, SortLimit};
 use crate::products::Checked;
 use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
@@ -309,10 +310,13 @@ impl Engine {
         let logical = self.logical(statement.clone(), &planning).await?;
         let Checked { planned: Planned { named, optimized: logical, .. }, notices, change } =
             Box::pin(self.without_products(statement, logical, &planning)).await?;
+        guardrails::check_names(&logical).await?;
+        let sort_limit = SortLimit::of(&logical)?;
         let columns = check::column_origins(&logical, &named);
         let notices = [notices, check::notices(&logical)].concat();
         let logical = pushdown::order_joins(logical, settings, &session)?;
         let logical = pushdown::push_down(logical, settings)?;
+        pushdown::check_guardrails(&logical)?;
         let (logical, joins) =
             if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
 
@@ -332,6 +336,11 @@ impl Engine {
             .create_physical_plan(&logical, &session)
             .await
             .map_err(from_datafusion)?;
+        check::check_budgets(&physical)?;
+        let physical = match sort_limit {
+            Some(limit) => limit.guard(physical)?,
+            None => physical,
+        };
         Ok(Prepared {
             id,
             statement: sql.to_owned(),

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 pub mod execute;
 pub mod fuse;
+mod guardrails;
 mod parse;
 mod plan;
 mod policy;
@@ -18,7 +19,7 @@ mod products;
 pub mod pushdown;
 mod settings;
 
-pub use catalog::SourceConfig;
+pub use catalog::{Guardrails, ScanLimits, SourceConfig, TableGuardrails};
 pub use check::{Explanation, Receipt};
 pub use deliver::{QueryMonitor, QueryProgress, RunningQuery, SubQueryProgress};
 pub use engine::{Engine, EngineConfig, QueryOptions};

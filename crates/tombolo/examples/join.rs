@@ -21,7 +21,9 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use serde_json::{Value, json};
 use tombolo_connector::Registry;
-use tombolo_engine::{Engine, EngineConfig, Error, ErrorCode, QueryOptions, Receipt, Result, Settings, SourceConfig};
+use tombolo_engine::{
+    Engine, EngineConfig, Error, ErrorCode, Guardrails, QueryOptions, Receipt, Result, Settings, SourceConfig,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,7 +68,14 @@ async fn answer(postgres: &str, mariadb: &str) -> Result<()> {
 fn source(registry: &Registry, name: &str, url: &str) -> Result<SourceConfig> {
     let (factory, options) = registry.parse_url(url)?;
     let kind = factory.spec().kind.to_owned();
-    Ok(SourceConfig { name: name.to_owned(), kind, options, timeout: None, max_concurrency: None })
+    Ok(SourceConfig {
+        name: name.to_owned(),
+        kind,
+        options,
+        timeout: None,
+        max_concurrency: None,
+        guardrails: Guardrails::default(),
+    })
 }
 
 fn question(pick: u32) -> String {

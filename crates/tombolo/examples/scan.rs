@@ -14,7 +14,9 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tombolo_engine::{Engine, EngineConfig, Error, ErrorCode, QueryOptions, Result, Settings, SourceConfig};
+use tombolo_engine::{
+    Engine, EngineConfig, Error, ErrorCode, Guardrails, QueryOptions, Result, Settings, SourceConfig,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -37,7 +39,14 @@ async fn scan(url: &str, sql: &str, runs: &str) -> Result<()> {
     let registry = tombolo_connectors::registry();
     let (factory, options) = registry.parse_url(url)?;
     let kind = factory.spec().kind.to_owned();
-    let source = SourceConfig { name: "s".to_owned(), kind, options, timeout: None, max_concurrency: None };
+    let source = SourceConfig {
+        name: "s".to_owned(),
+        kind,
+        options,
+        timeout: None,
+        max_concurrency: None,
+        guardrails: Guardrails::default(),
+    };
     let settings = Settings::default();
     let engine = Engine::try_new(EngineConfig { registry, sources: vec![source], settings, state_dir: None })?;
     for _ in 0..runs {

@@ -4,6 +4,7 @@
 //! source that is down breaks nothing but the queries that name it.
 
 mod cache;
+pub(crate) mod guardrails;
 mod resolve;
 mod source;
 mod table;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, Registry, Result, nearest_name};
 
+pub use guardrails::{Guardrails, ScanLimits, TableGuardrails};
 pub use resolve::{NamePart, ResolvedTable, SearchPlace};
 pub use source::{Source, SourceConfig};
 pub use table::SourceTable;

@@ -10,6 +10,7 @@ use tombolo_connector::{
 };
 
 use super::cache::{Aged, CacheFile, CachedSource};
+use super::guardrails::{self, Guardrails};
 
 /// How long a source may take to answer when the config does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ pub struct SourceConfig {
     pub timeout: Option<Duration>,
     /// The most streams open at once; `None` is what the connector declares.
     pub max_concurrency: Option<usize>,
+    /// What queries may not do to it.
+    pub guardrails: Guardrails,
 }
 
 /// One configured source, connected when it is first needed.
@@ -40,6 +43,9 @@ pub struct Source {
     cache: Mutex<Option<CachedSource>>,
     cache_file: CacheFile,
     ttl: Duration,
+    guardrails: Guardrails,
+    /// Done when the tables that the guardrails name were found.
+    guarded: OnceCell<()>,
 }
 
 impl Source {
@@ -65,6 +71,8 @@ impl Source {
             connected: OnceCell::new(),
             cache: Mutex::new(None),
             ttl,
+            guardrails: config.guardrails,
+            guarded: OnceCell::new(),
         })
     }
 
@@ -76,6 +84,25 @@ impl Source {
     /// The kind.
     pub fn kind(&self) -> &'static str {
         self.factory.spec().kind
+    }
+
+    /// What queries may not do to it.
+    pub fn guardrails(&self) -> &Guardrails {
+        &self.guardrails
+    }
+
+    /// Checks that the tables are there that the guardrails name; once they were, they are not looked for again.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] with the nearest name, and what the source says when it is asked for its tables.
+    pub async fn check_guardrails(&self) -> Result<()> {
+        let check = || async {
+            for rules in &self.guardrails.tables {
+                guardrails::find(self, rules).await?;
+            }
+            Ok(())
+        };
+        self.guarded.get_or_try_init(check).await.copied()
     }
 
     /// What it has done since the program started; `None` before it is connected.

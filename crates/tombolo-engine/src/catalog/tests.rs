@@ -8,7 +8,7 @@ use tombolo_connector::{
     TableRef,
 };
 
-use super::{Catalog, NamePart, SourceConfig};
+use super::{Catalog, Guardrails, NamePart, SourceConfig};
 
 /// A kind of source that has names and nothing else. A source called `down` cannot be connected.
 #[derive(Debug)]
@@ -79,7 +79,14 @@ impl Connector for NamesSource {
 
 fn config(name: &str) -> SourceConfig {
     let options = Options::default();
-    SourceConfig { name: name.into(), kind: "names".into(), options, timeout: None, max_concurrency: None }
+    SourceConfig {
+        name: name.into(),
+        kind: "names".into(),
+        options,
+        timeout: None,
+        max_concurrency: None,
+        guardrails: Guardrails::default(),
+    }
 }
 
 fn catalog(names: &[&str]) -> Result<Catalog> {

@@ -3,12 +3,14 @@
 mod advice;
 mod build;
 mod explanation;
+mod guardrails;
 mod origin;
 mod receipt;
 mod steps;
 
 pub(crate) use build::{join, notice, notices, spilled_bytes, sub_query};
 pub use explanation::{Explanation, PlanStep, RemoteStep, StepActuals};
+pub(crate) use guardrails::{check_budgets, sorted_rows};
 pub use origin::column_origins;
 pub use receipt::{
     ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, LimitReceipt, NotPushed, Receipt, SubQueryOutcome,

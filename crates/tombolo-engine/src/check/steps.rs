@@ -31,6 +31,7 @@ const PLUMBING: &[&str] = &[
     "OutputRequirementExec",
     "BufferExec",
     "UnorderedExec",
+    "RowGuardExec",
     "CollectKeysExec",
 ];
 

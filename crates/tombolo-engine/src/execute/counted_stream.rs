@@ -9,6 +9,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures::{Stream, StreamExt};
 use tombolo_connector::StreamWrapper;
 
+use super::budget::Budget;
 use super::counters::ScanCounters;
 use super::panics::CaughtPanics;
 use super::promise::RowPromise;
@@ -23,6 +24,8 @@ pub(super) struct Dress {
     pub(super) counters: Arc<ScanCounters>,
     /// How many rows there are, where that was counted and all are read.
     pub(super) promise: Option<Arc<RowPromise>>,
+    /// What may come.
+    pub(super) budgets: Vec<Arc<Budget>>,
 }
 
 impl Dress {
@@ -39,6 +42,7 @@ impl Dress {
             counters: Arc::clone(&self.counters),
             source: self.source.clone(),
             promise,
+            budgets: self.budgets.clone(),
             partition,
             is_opened: false,
             is_ended: false,
@@ -60,6 +64,7 @@ struct CountedStream {
     counters: Arc<ScanCounters>,
     source: String,
     promise: Option<Arc<RowPromise>>,
+    budgets: Vec<Arc<Budget>>,
     partition: usize,
     is_opened: bool,
     is_ended: bool,
@@ -99,8 +104,14 @@ impl Stream for CountedStream {
         let polled = futures::ready!(self.inner.poll_next_unpin(cx));
         Poll::Ready(match polled {
             Some(Ok(batch)) => {
-                self.rows += batch.num_rows() as u64;
-                self.counters.batch(&batch);
+                let rows = batch.num_rows() as u64;
+                self.rows += rows;
+                let bytes = self.counters.batch(&batch);
+                if let Err(error) = self.budgets.iter().try_for_each(|budget| budget.take(rows, bytes)) {
+                    self.is_ended = true;
+                    self.counters.fail();
+                    return Poll::Ready(Some(Err(error.into())));
+                }
                 Some(with_schema(batch, &self.schema))
             }
             Some(Err(error)) => {

@@ -55,15 +55,18 @@ impl ScanCounters {
         self.opened.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn batch(&self, batch: &RecordBatch) {
+    /// Counts a batch, and says how many bytes it has.
+    pub(super) fn batch(&self, batch: &RecordBatch) -> u64 {
         let now = self.now();
         if batch.num_rows() > 0 {
             let _ = self.first_row.compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
         self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(tombolo_connector::data_bytes(batch), Ordering::Relaxed);
+        let bytes = tombolo_connector::data_bytes(batch);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.last_event.fetch_max(now, Ordering::Relaxed);
+        bytes
     }
 
     pub(super) fn finish(&self) {

@@ -1,5 +1,6 @@
 //! Physical plan → streams: bounded, cancellable, counted.
 
+mod budget;
 mod counted_stream;
 mod counters;
 mod keys;
@@ -7,12 +8,15 @@ mod memory;
 mod panics;
 mod planner;
 mod promise;
+mod row_guard;
 mod scan_exec;
 
+pub use budget::{Budget, Expected};
 pub(crate) use counted_stream::with_schema;
 pub use counters::{ScanCounters, ScanSnapshot};
 pub use keys::{KeyChoice, KeyReport, KeySupply};
 pub use memory::{PeakPool, has_hash_join, runtime};
 pub use panics::{CaughtPanics, panicked};
 pub use planner::SourceScanPlanner;
+pub use row_guard::{RowGuardExec, TooMany};
 pub use scan_exec::SourceScanExec;

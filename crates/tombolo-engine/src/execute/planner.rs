@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use tombolo_connector::QueryContext;
 
+use super::budget::Budgets;
 use super::scan_exec::SourceScanExec;
 use crate::pushdown::SourceScan;
 
@@ -17,13 +18,14 @@ use crate::pushdown::SourceScan;
 #[derive(Debug)]
 pub struct SourceScanPlanner {
     context: QueryContext,
+    budgets: Budgets,
     planned: Mutex<BTreeMap<usize, Arc<SourceScanExec>>>,
 }
 
 impl SourceScanPlanner {
     /// Makes a planner for one query.
     pub fn new(context: QueryContext) -> Self {
-        Self { context, planned: Mutex::default() }
+        Self { context, budgets: Budgets::default(), planned: Mutex::default() }
     }
 
     /// The operators that were made, by the sub-query's number. Later rewrites of the physical plan share their counters.
@@ -49,7 +51,7 @@ impl ExtensionPlanner for SourceScanPlanner {
             .plan_scan(&scan.scan, &self.context)
             .await
             .map_err(|error| error.with_source_name(scan.source.name()))?;
-        let operator = Arc::new(SourceScanExec::try_new(scan.clone(), planned)?);
+        let operator = Arc::new(SourceScanExec::try_new(scan.clone(), planned, self.budgets.of(scan))?);
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(scan.id, Arc::clone(&operator));
         Ok(Some(operator))
     }

@@ -15,6 +15,7 @@ use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics};
 
+use super::budget::Budget;
 use super::counted_stream::Dress;
 use super::counters::ScanCounters;
 use super::keys::{KeySupply, KeyedRead};
@@ -43,11 +44,11 @@ enum Input {
 }
 
 impl SourceScanExec {
-    /// Makes the operator of a planned scan.
+    /// Makes the operator of a planned scan, which draws on these budgets.
     ///
     /// # Errors
     /// An internal error where the connector's rows would not have the scan's types.
-    pub fn try_new(scan: SourceScan, planned: PlannedScan) -> Result<Self> {
+    pub fn try_new(scan: SourceScan, planned: PlannedScan, budgets: Vec<Arc<Budget>>) -> Result<Self> {
         let PlannedScan { native, input, statistics, wrappers } = planned;
         let schema: SchemaRef = Arc::clone(scan.scan.schema().inner());
         let (input, given) = match input {
@@ -70,7 +71,7 @@ impl SourceScanExec {
         let properties = properties(&scan, &schema, &input, 1)?;
         let promise = promise(&statistics, &input, &properties);
         let (source, counters) = (scan.source.name().to_owned(), ScanCounters::new());
-        let dress = Dress { source, schema, wrappers, counters, promise };
+        let dress = Dress { source, schema, wrappers, counters, promise, budgets };
         Ok(Self { scan, native, input, statistics, dress, supplies: Arc::default(), keyed: None, properties })
     }
 
@@ -102,6 +103,16 @@ impl SourceScanExec {
     /// What is known of the size of the answer, without keys.
     pub fn scan_statistics(&self) -> &ScanStatistics {
         &self.statistics
+    }
+
+    /// What may come, of it and of other sub-queries.
+    pub fn budgets(&self) -> &[Arc<Budget>] {
+        &self.dress.budgets
+    }
+
+    /// Whether it is read only as far as a limit that was pushed into it says.
+    pub fn stops_early(&self) -> bool {
+        matches!(&self.input, Input::Plan(plan) if stops_early(plan))
     }
 
     /// What gives it keys when the query runs.

@@ -5,8 +5,10 @@
 
 mod candidate;
 mod either;
+mod guardrails;
 mod node;
 mod order;
+mod restricts;
 mod split;
 mod top_rows;
 mod walk;
@@ -40,4 +42,14 @@ pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionStat
 /// Only where the plan cannot be rebuilt, which would be a defect.
 pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
     top_rows::top_rows_first(plan).and_then(|plan| walk::push_down(plan, settings)).map_err(from_datafusion)
+}
+
+/// Refuses a plan of sub-queries that breaks a guardrail about predicates: `require`, `deny_full_scan`, and queries in a source's
+/// own language beside these.
+///
+/// # Errors
+/// [`GuardrailRefused`](tombolo_connector::ErrorCode::GuardrailRefused), and
+/// [`ConfigInvalid`](tombolo_connector::ErrorCode::ConfigInvalid) for a required column that the table does not have.
+pub(crate) fn check_guardrails(plan: &LogicalPlan) -> Result<()> {
+    guardrails::check(plan).map_err(from_datafusion)
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use tempfile::TempDir;
 use tombolo_connector::layer::ChaosSwitch;
 use tombolo_connector::{Capabilities, Connector, Options, Registry, TableDescription, TableRef};
-use tombolo_engine::{Engine, EngineConfig, Settings, SourceConfig};
+use tombolo_engine::{Engine, EngineConfig, Guardrails, Settings, SourceConfig};
 
 use crate::fixtures::{self, Fixture};
 use crate::harness::{Expected, Harness, RemoteLog, Site};
@@ -175,7 +175,14 @@ impl Bench {
 }
 
 fn source_config(name: &str, kind: &str, options: Options) -> SourceConfig {
-    SourceConfig { name: name.to_owned(), kind: kind.to_owned(), options, timeout: None, max_concurrency: None }
+    SourceConfig {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        options,
+        timeout: None,
+        max_concurrency: None,
+        guardrails: Guardrails::default(),
+    }
 }
 
 fn settings_in(temp: &TempDir) -> Settings {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tombolo_connector::layer::{ChaosPlan, ChaosSwitch};
 use tombolo_connector::{Options, Registry, Result};
 use tombolo_connectors::memory::{MemoryConnector, MemoryFactory};
-use tombolo_engine::{Engine, EngineConfig, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
+use tombolo_engine::{Engine, EngineConfig, Guardrails, QueryOptions, Receipt, RunningQuery, Settings, SourceConfig};
 
 pub(crate) use chaos::chaotic;
 pub use files::FileFolder;
@@ -70,7 +70,14 @@ impl Lab {
     /// Configures a source of any kind.
     pub fn source(&mut self, name: &str, kind: &str, options: Options) {
         let (name, kind) = (name.to_owned(), kind.to_owned());
-        self.sources.push(SourceConfig { name, kind, options, timeout: None, max_concurrency: None });
+        self.sources.push(SourceConfig {
+            name,
+            kind,
+            options,
+            timeout: None,
+            max_concurrency: None,
+            guardrails: Guardrails::default(),
+        });
     }
 
     /// Configures a new SQLite file as a source, and opens it for writing.
@@ -114,6 +121,13 @@ impl Lab {
         let source =
             self.sources.iter_mut().find(|known| known.name == source).expect("the source is configured before");
         source.max_concurrency = Some(streams);
+    }
+
+    /// Sets what queries may not do to a source.
+    pub fn guardrails(&mut self, source: &str, guardrails: Guardrails) {
+        let source =
+            self.sources.iter_mut().find(|known| known.name == source).expect("the source is configured before");
+        source.guardrails = guardrails;
     }
 
     /// Makes a source fail on purpose in every engine of this lab, and gives the switch that says how.

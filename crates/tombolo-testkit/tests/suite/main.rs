@@ -14,6 +14,7 @@ mod faults;
 mod fixtures;
 mod found;
 mod fuzz;
+mod guardrails;
 mod islands;
 mod join_order;
 mod key_shipping;

@@ -3,7 +3,9 @@ use serde_json::{Map, Value, json};
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, OptionValue, Result};
 
 use super::{App, ListFormat, shown_path, working_folder};
-use crate::config::{COMMON, Config, ConfigEditor, FEDERATION, KeyPath, MASK, written_path};
+use crate::config::{
+    COMMON, Config, ConfigEditor, FEDERATION, GUARDRAIL_SECTION, GUARDRAILS, KeyPath, MASK, TableEntry, written_path,
+};
 use crate::output;
 use crate::render::{Align, Grid};
 
@@ -88,6 +90,19 @@ fn settings(app: &App, config: &Config) -> Result<Vec<Setting>> {
         settings.extend(
             specs.iter().map(|spec| setting(&whole, spec, source.options.iter().find(|(key, _)| *key == spec.name))),
         );
+        let rules = format!("{whole}.{GUARDRAIL_SECTION}");
+        let guardrails = &source.guardrails;
+        settings.extend(
+            GUARDRAILS
+                .iter()
+                .map(|spec| setting(&rules, spec, guardrails.source.iter().find(|(key, _)| *key == spec.name))),
+        );
+        settings.extend(guardrails.tables.iter().flat_map(TableEntry::shown).map(|(key, value)| Setting {
+            key: format!("{whole}.{key}"),
+            value: Some(value),
+            set: true,
+            help: "A guardrail of the table, in place of or beside those of its source.",
+        }));
     }
     Ok(settings)
 }
@@ -151,7 +166,10 @@ fn get(app: &App, key: &str) -> Result<()> {
         KeyPath::Federation(key) => config.federation.given.iter().find(|(name, _)| *name == key),
         KeyPath::Source { source, key } => {
             let source = config.source(source)?;
-            source.common.iter().chain(source.options.iter()).find(|(name, _)| *name == key)
+            match key.split_once('.') {
+                Some((_, own)) => source.guardrails.source.iter().find(|(name, _)| *name == own),
+                None => source.common.iter().chain(source.options.iter()).find(|(name, _)| *name == key),
+            }
         }
     };
     match setting("", spec, given).value {

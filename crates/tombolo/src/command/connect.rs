@@ -6,7 +6,7 @@ use tombolo_engine::{Engine, EngineConfig};
 
 use super::describe::{self, TableLine};
 use super::{App, shown_path, working_folder};
-use crate::config::{COMMON, ConfigEditor, SourceEntry, check_name, name_from_path, written_path};
+use crate::config::{COMMON, ConfigEditor, GuardrailEntries, SourceEntry, check_name, name_from_path, written_path};
 use crate::output;
 use crate::render::{Align, Grid, number};
 
@@ -109,7 +109,8 @@ impl ConnectArgs {
                 given.set(option.name, path);
             }
         }
-        Ok(SourceEntry { name, kind: spec.kind.to_owned(), options: given, common })
+        let guardrails = GuardrailEntries::default();
+        Ok(SourceEntry { name, kind: spec.kind.to_owned(), options: given, common, guardrails })
     }
 }
 

@@ -229,21 +229,27 @@ async fn ask_sources(app: &App, config: &Config) -> Vec<Check> {
         Err(error) => return vec![Check::failed("sources", &error)],
     };
     let states = sources::ask_all(app, config, &engine).await;
-    states
-        .into_iter()
-        .map(|state| {
-            let name = format!("source {}", state.name);
-            match &state.answer {
-                Ok(remote) => {
-                    let took = number::milliseconds(state.elapsed.as_secs_f64() * 1000.0);
-                    Check::new(
+    let mut checks = Vec::new();
+    for state in states {
+        let name = format!("source {}", state.name);
+        checks.push(match &state.answer {
+            Ok(remote) => {
+                let took = number::milliseconds(state.elapsed.as_secs_f64() * 1000.0);
+                let guarded = match engine.source(&state.name) {
+                    Ok(source) => source.check_guardrails().await,
+                    Err(error) => Err(error),
+                };
+                match guarded {
+                    Ok(()) => Check::new(
                         name,
                         State::Ok,
                         format!("{} {} at {}, answered in {took}", remote.product, remote.version, state.location),
-                    )
+                    ),
+                    Err(error) => Check::failed(name, &error),
                 }
-                Err(error) => Check::failed(name, error),
             }
-        })
-        .collect()
+            Err(error) => Check::failed(name, error),
+        });
+    }
+    checks
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use tombolo_connector::{Error, ErrorCode, OptionValue, Result, ResultExt};
 use toml_edit::{DocumentMut, Item, Table, TableLike, Value, value};
 
+use super::guardrails::{SECTION as GUARDRAILS, TABLES};
 use super::key::KeyPath;
 use super::place::Place;
 use super::{parent, read_text};
@@ -25,7 +26,7 @@ impl ConfigEditor {
         Ok(Self { path: path.to_owned(), document, holds_secret: false })
     }
 
-    /// Writes a source's whole table, in place of one that is there.
+    /// Writes a source's table, in place of one that is there; guardrails stay, since they are not the new source's to drop.
     pub(crate) fn put_source<'a>(
         &mut self,
         name: &str,
@@ -38,8 +39,15 @@ impl ConfigEditor {
             table.insert(key, Item::Value(toml_value(option)));
         }
         let sources = self.section("sources", true)?;
-        if let Some(existing) = find_key(sources, name) {
-            sources.remove(&existing);
+        if let Some(existing) = find_key(sources, name)
+            && let Some(mut old) = sources.remove(&existing)
+            && let Some(old) = old.as_table_like_mut()
+        {
+            for kept in [GUARDRAILS, TABLES] {
+                if let Some(rules) = old.remove(kept) {
+                    table.insert(kept, rules);
+                }
+            }
         }
         sources.insert(name, Item::Table(table));
         Ok(())
@@ -60,7 +68,7 @@ impl ConfigEditor {
 
     /// Sets a key, keeping the comment beside it.
     pub(crate) fn set(&mut self, path: &KeyPath, option: &OptionValue) -> Result<()> {
-        let (table, key) = self.table_of(path)?;
+        let (table, key) = self.table_of(path, true)?;
         let mut new = toml_value(option);
         match table.get_mut(key).and_then(Item::as_value_mut) {
             Some(old) => {
@@ -76,7 +84,7 @@ impl ConfigEditor {
 
     /// Removes a key; false where the file does not have it.
     pub(crate) fn unset(&mut self, path: &KeyPath) -> Result<bool> {
-        let (table, key) = self.table_of(path)?;
+        let (table, key) = self.table_of(path, false)?;
         Ok(table.remove(key).is_some())
     }
 
@@ -127,7 +135,8 @@ impl ConfigEditor {
         Ok(())
     }
 
-    fn table_of<'a>(&'a mut self, path: &'a KeyPath) -> Result<(&'a mut dyn TableLike, &'a str)> {
+    /// The table that has a key; with `make`, guardrails are begun where there are none.
+    fn table_of<'a>(&'a mut self, path: &'a KeyPath, make: bool) -> Result<(&'a mut dyn TableLike, &'a str)> {
         match path {
             KeyPath::Federation(key) => Ok((self.section("federation", false)?, key)),
             KeyPath::Source { source, key } => {
@@ -138,7 +147,15 @@ impl ConfigEditor {
                 let sources = self.section("sources", true)?;
                 let name = find_key(sources, source).ok_or_else(missing)?;
                 let table = sources.get_mut(&name).and_then(Item::as_table_like_mut).ok_or_else(missing)?;
-                Ok((table, key))
+                let Some((section, own)) = key.split_once('.').filter(|(section, _)| *section == GUARDRAILS) else {
+                    return Ok((table, key));
+                };
+                if !make && !table.contains_key(section) {
+                    return Ok((table, key));
+                }
+                let rules = table.entry(section).or_insert_with(|| Item::Table(Table::new()));
+                let rules = rules.as_table_like_mut().ok_or_else(missing)?;
+                Ok((rules, own))
             }
         }
     }

@@ -2,6 +2,7 @@ use tombolo_connector::{Error, ErrorCode, OptionSpec, OptionValue, Registry, Res
 use toml_edit::{Item, Value};
 
 use super::FEDERATION;
+use super::guardrails::{GUARDRAILS, SECTION, TABLES};
 use super::source::{COMMON, check_name};
 
 /// What stands in place of a secret.
@@ -12,7 +13,7 @@ pub(crate) const MASK: &str = "***";
 pub(crate) enum KeyPath {
     /// `federation.KEY`
     Federation(String),
-    /// `sources.NAME.KEY`
+    /// `sources.NAME.KEY`, where the key may be `guardrails.KEY`
     Source { source: String, key: String },
 }
 
@@ -26,7 +27,7 @@ impl KeyPath {
         match text.split_once('.').ok_or_else(malformed)? {
             ("federation", key) => Ok(Self::Federation(key.to_owned())),
             ("sources", rest) => {
-                let (source, key) = rest.rsplit_once('.').ok_or_else(malformed)?;
+                let (source, key) = rest.split_once('.').ok_or_else(malformed)?;
                 check_name(source)?;
                 Ok(Self::Source { source: source.to_owned(), key: key.to_owned() })
             }
@@ -37,6 +38,14 @@ impl KeyPath {
     /// What the key takes. `kind` is the source's kind, for a source.
     pub(crate) fn spec(&self, registry: &Registry, kind: Option<&str>) -> Result<&'static OptionSpec> {
         match (self, kind) {
+            (Self::Source { source, key }, _) if key.starts_with(&format!("{TABLES}.")) => {
+                Err(Error::new(ErrorCode::Usage, format!("`{self}` is set in the file alone"))
+                    .with_hint(format!("Write [sources.{source}.{TABLES}.TABLE.{SECTION}] in the config file.")))
+            }
+            (Self::Source { source, key }, _) if key.starts_with(&format!("{SECTION}.")) => {
+                let own = key.split_at(SECTION.len() + 1).1;
+                find_spec(own, GUARDRAILS.iter(), &format!("sources.{source}.{SECTION}"))
+            }
             (Self::Federation(key), _) => find_spec(key, FEDERATION.iter(), "federation"),
             (Self::Source { source, key }, Some(kind)) => {
                 let options = registry.factory(kind)?.spec().options;

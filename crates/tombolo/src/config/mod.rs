@@ -5,6 +5,7 @@
 
 mod edit;
 mod federation;
+mod guardrails;
 mod key;
 mod locate;
 mod place;
@@ -22,6 +23,7 @@ use toml_edit::{Document, TableLike};
 
 pub(crate) use edit::ConfigEditor;
 pub(crate) use federation::{FEDERATION, Federation, check_range};
+pub(crate) use guardrails::{GUARDRAILS, GuardrailEntries, SECTION as GUARDRAIL_SECTION, TableEntry};
 pub(crate) use key::{KeyPath, MASK};
 pub(crate) use locate::{FILE_NAME, find};
 pub(crate) use source::{COMMON, SourceEntry, check_name, name_from_path, written_path};

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use tombolo_connector::{ErrorCode, OptionSpec, Registry};
 
+use super::guardrails::{GUARDRAILS, TABLE_GUARDRAILS};
 use super::{COMMON, FEDERATION};
 
 const GENERATED: &str = "<!-- Generated from the code by `tombolo reference`; a test keeps it up to date. -->\n";
@@ -29,6 +30,20 @@ pub(crate) fn config_page(registry: &Registry) -> String {
          hyphens. Relative paths start from the config file's folder. Every source takes:\n\n",
     );
     table(&mut page, COMMON);
+    page.push_str(
+        "\n### `[sources.NAME.guardrails]`\n\n\
+         What queries may not do to the source; see [guardrails](../guide/guardrails.md). Nothing is forbidden by default.\n\n",
+    );
+    table(&mut page, GUARDRAILS);
+    page.push_str(
+        "\n### `[sources.NAME.tables.TABLE.guardrails]`\n\n\
+         What queries may not do to one table. TABLE is `\"schema.table\"` in quotes, or `table` for tables of that name in any \
+         schema. Limits hold beside those of the source, all else in place of them.\n\n\
+         | key | takes | default | |\n|---|---|---|---|\n\
+         | `require` | a list of columns |  | Columns that must be restricted, in each scan of the table, by predicates against \
+         constants that the source evaluates. |\n",
+    );
+    rows(&mut page, TABLE_GUARDRAILS);
     for factory in registry.factories() {
         let spec = factory.spec();
         let _ = write!(page, "\n### `kind = \"{}\"`: {}\n\n", spec.kind, spec.title);
@@ -81,6 +96,10 @@ pub(crate) fn errors_page() -> String {
 
 fn table(page: &mut String, specs: &[OptionSpec]) {
     page.push_str("| key | takes | default | |\n|---|---|---|---|\n");
+    rows(page, specs);
+}
+
+fn rows(page: &mut String, specs: &[OptionSpec]) {
     for spec in specs {
         let default = match (spec.default, spec.required) {
             (Some(default), _) => format!("`{default}`"),

@@ -4,6 +4,7 @@ use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Regis
 use tombolo_engine::SourceConfig;
 use toml_edit::TableLike;
 
+use super::guardrails::{self, GuardrailEntries};
 use super::key::option_value;
 use super::place::Place;
 
@@ -43,6 +44,8 @@ pub(crate) struct SourceEntry {
     pub(crate) options: Options,
     /// The common options as the file gives them.
     pub(crate) common: Options,
+    /// What queries may not do to it.
+    pub(crate) guardrails: GuardrailEntries,
 }
 
 impl SourceEntry {
@@ -70,11 +73,17 @@ impl SourceEntry {
             kind: kind.to_owned(),
             options: Options::default(),
             common: Options::default(),
+            guardrails: GuardrailEntries::default(),
         };
         for (key, item) in table.iter() {
+            if [guardrails::SECTION, guardrails::TABLES].contains(&key) {
+                entry.guardrails.read(name, key, item, place)?;
+                continue;
+            }
             let common = COMMON.iter().find(|spec| spec.name == key);
             let Some(spec) = common.or_else(|| specs.iter().find(|spec| spec.name == key)) else {
-                let known: Vec<&str> = COMMON.iter().chain(specs).map(|spec| spec.name).collect();
+                let known = COMMON.iter().chain(specs).map(|spec| spec.name);
+                let known: Vec<&str> = known.chain([guardrails::SECTION, guardrails::TABLES]).collect();
                 return Err(place.unknown_key(table.key(key).and_then(toml_edit::Key::span), key, &known, &whole));
             };
             let value = option_value(item).ok_or_else(|| {
@@ -87,6 +96,7 @@ impl SourceEntry {
                 None => entry.options.set(key, value),
             }
         }
+        entry.guardrails.check(name, place)?;
         entry.options.checked(specs).map_err(|error| place.locate(in_source(error, name), header))?;
         Ok(entry)
     }
@@ -106,6 +116,7 @@ impl SourceEntry {
             options,
             timeout: self.common.duration("timeout"),
             max_concurrency: self.common.integer("max_concurrency"),
+            guardrails: self.guardrails.rules(),
         })
     }
 

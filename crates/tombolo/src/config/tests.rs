@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use tombolo_connector::{ErrorCode, OptionValue, Options};
-use tombolo_engine::Settings;
+use tombolo_engine::{Guardrails, ScanLimits, Settings, TableGuardrails};
 
 use super::*;
 use tombolo_connectors::registry;
@@ -134,4 +134,122 @@ fn a_new_file_holds_only_what_was_put_in() {
     editor.save().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "[sources.users-db]\nkind = \"sqlite\"\npath = \"a.db\"\n");
     assert_eq!(Config::load(Some(path), &registry()).unwrap().sources[0].name, "users-db");
+}
+
+/// The guardrails of a source `shop` whose tables in the file are these.
+fn guarded(rules: &str) -> String {
+    format!("[sources.shop]\nkind = \"sqlite\"\npath = \"a.db\"\n{rules}")
+}
+
+#[test]
+fn guardrails_are_read_for_a_source_and_for_its_tables() {
+    let text = guarded(
+        "[sources.shop.guardrails]\nmax_scanned_rows = 10_000_000_000\nmax_scanned_bytes = \"10GB\"\ndeny_full_scan = true\n\
+         full_scan_rows = 1000\nmax_unlimited_sort_rows = 5\nallow_native = true\n\
+         [sources.shop.tables.\"main.events\".guardrails]\nrequire = [\"day\", \"Tenant\"]\nmax_scanned_rows = 7\n\
+         [sources.shop.tables.users.guardrails]\ndeny_full_scan = false\n",
+    );
+    let read = parse(&text).unwrap().source_configs(&registry()).unwrap().remove(0).guardrails;
+    let events = TableGuardrails {
+        table: "main.events".to_owned(),
+        require: vec!["day".to_owned(), "Tenant".to_owned()],
+        max_scanned: ScanLimits { rows: Some(7), bytes: None },
+        ..TableGuardrails::default()
+    };
+    let users =
+        TableGuardrails { table: "users".to_owned(), deny_full_scan: Some(false), ..TableGuardrails::default() };
+    let wanted = Guardrails {
+        max_scanned: ScanLimits { rows: Some(10_000_000_000), bytes: Some(10 << 30) },
+        deny_full_scan: true,
+        full_scan_rows: Some(1000),
+        max_unlimited_sort_rows: Some(5),
+        allow_native: true,
+        tables: vec![events, users],
+    };
+    assert_eq!(read, wanted);
+    let inline = guarded("guardrails = { max_scanned_rows = 3 }\n");
+    let read = parse(&inline).unwrap().source_configs(&registry()).unwrap().remove(0).guardrails;
+    assert_eq!(read.max_scanned.rows, Some(3));
+    let none = parse(&guarded("")).unwrap().source_configs(&registry()).unwrap().remove(0).guardrails;
+    assert_eq!(none, Guardrails::default());
+}
+
+#[test]
+fn wrong_guardrails_are_refused_at_their_place() {
+    let refused = |rules: &str| {
+        let (message, hint) = refused(&guarded(rules));
+        format!("{message}\n{hint}")
+    };
+    let source = "[sources.shop.guardrails]\n";
+    insta::assert_snapshot!(refused(&format!("{source}max_scaned_rows = 1\n")), @r"
+    tombolo.toml:5:1: unknown key `max_scaned_rows` in [sources.shop.guardrails]
+    Did you mean `max_scanned_rows`?
+    ");
+    insta::assert_snapshot!(refused(&format!("{source}require = [\"day\"]\n")), @r"
+    tombolo.toml:5:1: unknown key `require` in [sources.shop.guardrails]
+    Columns are required of single tables: [sources.NAME.tables.TABLE.guardrails] has `require`.
+    ");
+    insta::assert_snapshot!(refused(&format!("{source}max_scanned_rows = 0\n")), @r"
+    tombolo.toml:5:20: option `max_scanned_rows` takes a number of rows from 1, not `0`
+    Set `max_scanned_rows` to a number of rows from 1.
+    ");
+    insta::assert_snapshot!(refused(&format!("{source}max_scanned_bytes = \"0B\"\n")), @"tombolo.toml:5:21: `sources.shop.guardrails.max_scanned_bytes` is nothing, so that nothing could be read");
+    insta::assert_snapshot!(refused(&format!("{source}deny_full_scan = \"often\"\n")), @r"
+    tombolo.toml:5:18: option `deny_full_scan` takes true or false, not `often`
+    Set `deny_full_scan` to true or false.
+    ");
+    insta::assert_snapshot!(refused(&format!("{source}full_scan_rows = 10\n")), @r"
+    tombolo.toml: `sources.shop.guardrails.full_scan_rows` does nothing where `deny_full_scan` is not set
+    Set deny_full_scan = true beside it, or remove it.
+    ");
+    insta::assert_snapshot!(refused("guardrail = { deny_full_scan = true }\n"), @r"
+    tombolo.toml:4:1: unknown key `guardrail` in [sources.shop]
+    Did you mean `guardrails`?
+    ");
+    insta::assert_snapshot!(refused("guardrails = 5\n"), @"tombolo.toml:4:14: `sources.shop.guardrails` must be a table, not integer");
+    insta::assert_snapshot!(refused("[sources.shop.tables.main.events.guardrails]\nrequire = [\"day\"]\n"), @r#"
+    tombolo.toml:4:27: unknown key `events` in [sources.shop.tables.main]
+    A name with a dot stands in quotes: [sources.shop.tables."main.events".guardrails].
+    "#);
+    insta::assert_snapshot!(refused("[sources.shop.tables.events.guardrails]\nallow_native = true\n"), @r"
+    tombolo.toml:5:1: unknown key `allow_native` in [sources.shop.tables.events.guardrails]
+    It takes: max_scanned_rows, max_scanned_bytes, deny_full_scan, full_scan_rows, max_unlimited_sort_rows, require.
+    ");
+    insta::assert_snapshot!(refused("[sources.shop.tables.events.guardrails]\nrequire = \"day\"\n"), @r#"
+    tombolo.toml:5:11: `sources.shop.tables.events.guardrails.require` takes a list of one or more columns
+    For example require = ["tenant_id"].
+    "#);
+    insta::assert_snapshot!(refused("[sources.shop.tables.events.guardrails]\nrequire = []\n"), @r#"
+    tombolo.toml:5:11: `sources.shop.tables.events.guardrails.require` takes a list of one or more columns
+    For example require = ["tenant_id"].
+    "#);
+    insta::assert_snapshot!(
+        refused(&format!("{source}max_scanned_rows = 5\n[sources.shop.tables.events.guardrails]\nmax_scanned_rows = 6\n")),
+        @r"
+        tombolo.toml: `sources.shop.tables.events.guardrails.max_scanned_rows` is above that of its source, which counts all tables
+        The lower limit always holds: raise that of the source, or remove that of the table.
+        "
+    );
+}
+
+#[test]
+fn a_source_that_is_replaced_keeps_its_guardrails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.toml");
+    let rules = "\n[sources.shop.guardrails]\ndeny_full_scan = true # by us\n\n[sources.shop.tables.events.guardrails]\nrequire = [\"day\"]\n";
+    std::fs::write(&path, guarded(rules)).unwrap();
+    let mut editor = ConfigEditor::open(&path).unwrap();
+    let options = Options::default().with("path", "b.db");
+    editor.put_source("Shop", "sqlite", options.iter()).unwrap();
+    editor.set(&KeyPath::parse("sources.shop.guardrails.max_scanned_rows").unwrap(), &OptionValue::Integer(9)).unwrap();
+    editor.save().unwrap();
+    let config = Config::load(Some(path.clone()), &registry()).unwrap();
+    assert_eq!(config.sources[0].options.text("path"), Some("b.db"));
+    let kept = config.source_configs(&registry()).unwrap().remove(0).guardrails;
+    assert!(kept.deny_full_scan && kept.max_scanned.rows == Some(9), "{kept:?}");
+    assert_eq!(kept.tables[0].require, ["day"]);
+    let mut editor = ConfigEditor::open(&path).unwrap();
+    assert!(editor.unset(&KeyPath::parse("sources.shop.guardrails.deny_full_scan").unwrap()).unwrap());
+    assert!(!editor.unset(&KeyPath::parse("sources.shop.guardrails.deny_full_scan").unwrap()).unwrap());
+    assert!(editor.text().contains("max_scanned_rows = 9") && !editor.text().contains("by us"), "{}", editor.text());
 }

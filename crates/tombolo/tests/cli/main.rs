@@ -13,6 +13,7 @@ mod docs;
 mod explain;
 mod export;
 mod formats;
+mod guardrails;
 mod history;
 mod query;
 mod sandbox;
