@@ -67,6 +67,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         let known = BENCHES.iter().map(|bench| bench.name);
         bail!("there is no benchmark called `{name}`{}", names::suggestion(name, known));
     }
+    if args.name.as_deref().is_some_and(|name| name != "tpch") && args.tpch.is_given() {
+        bail!("--scale, --queries and --keep are options of the benchmark `tpch`");
+    }
     for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
         let report =
             format!("{}\n{}{}", (bench.run)(args.runs.unwrap_or(bench.runs), &args)?, Machine::of_here(), commit());

@@ -103,8 +103,11 @@ impl Servers {
         self.empty()?;
         let database = &self.database;
         self.postgres.run_sql(&format!(
-            // The servers of the tests write each statement to a log, with its parameters.
-            "CREATE DATABASE {database};ALTER DATABASE {database} SET log_statement = 'none';"
+            // The servers of the tests write each statement to a log, with its parameters. And a query whose client was stopped
+            // would run to its first row.
+            "CREATE DATABASE {database};\
+             ALTER DATABASE {database} SET log_statement = 'none';\
+             ALTER DATABASE {database} SET client_connection_check_interval = '1s';"
         ))?;
         self.mariadb.run_sql(&format!("CREATE DATABASE {database} CHARACTER SET utf8mb4;"))?;
         self.run_sql(postgres, mariadb)

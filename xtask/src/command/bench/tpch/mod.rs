@@ -21,6 +21,9 @@ use crate::interrupt::Interrupt;
 use crate::output::{complain, say};
 use crate::{cargo, workspace};
 
+/// The scale, unless it is said.
+const WHOLE: f64 = 1.0;
+
 const ALL: RangeInclusive<u8> = 1..=22;
 
 /// What takes longer is stopped.
@@ -33,7 +36,7 @@ const SLOW: Duration = Duration::from_secs(20);
 #[command(next_help_heading = "Options of tpch")]
 pub(super) struct Options {
     /// The size of the tables; at 1, lineitem has six million rows
-    #[arg(long, default_value_t = 1.0, value_parser = scale_argument)]
+    #[arg(long, default_value_t = WHOLE, value_parser = scale_argument)]
     scale: f64,
     /// The queries to run, such as 3,5 [default: all 22]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=22))]
@@ -43,6 +46,12 @@ pub(super) struct Options {
     /// Tables stay as long as their servers do: start these before, with `cargo xtask servers start postgres mariadb`.
     #[arg(long)]
     keep: bool,
+}
+
+impl Options {
+    pub(super) fn is_given(&self) -> bool {
+        self.scale != WHOLE || !self.queries.is_empty() || self.keep
+    }
 }
 
 fn scale_argument(text: &str) -> Result<f64> {

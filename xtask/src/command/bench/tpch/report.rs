@@ -77,6 +77,9 @@ fn summary(name: &str, lines: &[Line], contenders: usize, figure: fn(&[(Duration
 }
 
 fn sum(times: &[(Duration, Duration)]) -> String {
+    if times.is_empty() {
+        return "–".to_owned();
+    }
     format!("{} ({})", milliseconds(times.iter().map(|(_, time)| time).sum()), times.len())
 }
 
@@ -143,5 +146,9 @@ mod tests {
              | sum | 200.0 (2) | 250.0 (2) | 400.0 (1) |  |  |\n\
              | Tombolo of it | 1.00 | 1.00 | 0.25 |  |  |\n"
         );
+        let lines = [Line { query: 1, outcomes: vec![took(100), Outcome::Gone], moved: Vec::new() }];
+        assert!(table(&["Tombolo", "one"], &lines).ends_with(
+            "| 1 | 100.0 | – | – |  |\n| sum | 100.0 (1) | – |  |  |\n| Tombolo of it | 1.00 | – |  |  |\n"
+        ));
     }
 }
