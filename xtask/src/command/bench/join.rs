@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, bail};
 
 use super::measure::{Spread, milliseconds};
-use super::peers::{READERS, Venv};
+use super::peers::{CHDB, GLAREDB, READERS, Venv};
 use super::runner::{Answer, Runner};
-use super::server::Server;
+use super::server::Servers;
 use crate::interrupt::Interrupt;
 use crate::output::complain;
 use crate::servers::debian;
@@ -30,10 +30,6 @@ const DATABASE: &str = "bench_join";
 
 static DRIVERS: Venv =
     Venv { name: "bench-drivers", version: "1", packages: &["psycopg[binary]==3.3.9", "asyncmy==0.2.18"] };
-
-static CHDB: Venv = Venv { name: "bench-chdb", version: "1", packages: &["chdb==4.4.0", "chdb-core==26.9.0"] };
-
-static GLAREDB: Venv = Venv { name: "bench-glaredb", version: "1", packages: &["glaredb==0.9.4", "pyarrow==26.0.1"] };
 
 static POLARS: Venv =
     Venv { name: "bench-polars", version: "1", packages: &["polars==2.1.0", "connectorx==0.4.6", "pyarrow==26.0.1"] };
@@ -72,23 +68,18 @@ struct Entry {
     last: Option<Answer>,
 }
 
-/// The servers, with the tables in them.
-struct Servers {
-    postgres: Server,
-    mariadb: Server,
-}
-
 pub(super) fn run(runs: u32) -> Result<String> {
     let built = cargo::command()?.args(["build", "--release", "-p", "tombolo", "--example", "join"]).status();
     if !built.context("cannot run cargo")?.success() {
         bail!("the release build failed");
     }
     let interrupt = Interrupt::install()?;
-    let servers = Servers::start(&interrupt)?;
-    let report = servers.fill().and_then(|()| compare(&servers, runs, &interrupt));
-    let ended = servers.end();
+    let servers = Servers::start(DATABASE, &interrupt)?;
+    complain!("making {ORDERS} orders and {CUSTOMERS} customers …");
+    let report = servers.fill(&orders(), &customers()).and_then(|()| compare(&servers, runs, &interrupt));
+    let ended = [servers.empty(), servers.end()];
     let report = report?;
-    ended?;
+    ended.into_iter().collect::<Result<()>>()?;
     Ok(report)
 }
 
@@ -192,7 +183,7 @@ fn moved(answer: &Answer) -> String {
 }
 
 fn introduction(servers: &Servers, runs: u32, names: &[&str]) -> String {
-    let Servers { postgres, mariadb } = servers;
+    let Servers { postgres, mariadb, .. } = servers;
     format!(
         "# A join of two servers\n\n\
          {ORDERS} orders in {} {} and {CUSTOMERS} customers in {} {}, over the loopback interface:\n\n\
@@ -230,7 +221,7 @@ impl Contender {
                 peer("postgres-hub", &DRIVERS)?
             }
         };
-        command.args([servers.postgres.url_of(DATABASE)?, servers.mariadb.url_of(DATABASE)?]);
+        command.args(servers.urls()?);
         Ok(command)
     }
 
@@ -265,48 +256,11 @@ fn install_mysql_fdw(binaries: &Path) -> Result<()> {
     debian::install(&[&format!("postgresql-{version}-mysql-fdw")])
 }
 
-impl Servers {
-    fn start(interrupt: &Interrupt) -> Result<Self> {
-        let postgres = Server::start("postgres", interrupt)?;
-        match Server::start("mariadb", interrupt) {
-            Ok(mariadb) => Ok(Self { postgres, mariadb }),
-            Err(error) => {
-                postgres.end()?;
-                Err(error)
-            }
-        }
-    }
-
-    fn end(self) -> Result<()> {
-        let emptied = self.empty();
-        let ended = [self.postgres.end(), self.mariadb.end()];
-        emptied?;
-        ended.into_iter().collect()
-    }
-
-    fn fill(&self) -> Result<()> {
-        self.empty()?;
-        complain!("making {ORDERS} orders and {CUSTOMERS} customers …");
-        self.postgres.run_sql(&format!("CREATE DATABASE {DATABASE};"))?;
-        self.mariadb.run_sql(&format!("CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4;"))?;
-        self.postgres.run_sql_at(&self.postgres.url_of(DATABASE)?, &orders())?;
-        self.mariadb.run_sql_at(&self.mariadb.url_of(DATABASE)?, &customers())
-    }
-
-    /// Drops the databases: a server that was started by hand stays.
-    fn empty(&self) -> Result<()> {
-        self.postgres.run_sql(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE);"))?;
-        self.mariadb.run_sql(&format!("DROP DATABASE IF EXISTS {DATABASE};"))
-    }
-}
-
 /// Knuth's multiplicative hash spreads both the customers over the orders and the regions over the customers: "The Art of
 /// Computer Programming", volume 3, 6.4.
 fn orders() -> String {
     format!(
-        // The servers of the tests write each statement to a log, with its parameters.
-        "ALTER DATABASE {DATABASE} SET log_statement = 'none';\
-         CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, amount numeric(12, 2) NOT NULL, \
+        "CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, amount numeric(12, 2) NOT NULL, \
          quantity integer NOT NULL, placed timestamp NOT NULL, note text NOT NULL);\
          INSERT INTO orders SELECT n, 1 + n * 2654435761 % 4294967296 % {CUSTOMERS}, (n * 7919 % 100000) / 100.0, 1 + n % 9, \
          timestamp '2020-01-01' + n * interval '7 seconds', 'note on order ' || n FROM generate_series(1::bigint, {ORDERS}) n;\

@@ -8,6 +8,7 @@ mod runner;
 mod scan;
 mod server;
 mod startup;
+mod tpch;
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -23,20 +24,25 @@ use crate::{names, workspace};
 ///
 /// Builds the release binary first. Measure on a machine that does nothing else.
 #[derive(Parser)]
-#[command(after_help = "Example:\n  cargo xtask bench startup --runs 50 --save")]
+#[command(
+    after_help = "Example:\n  cargo xtask bench startup --runs 50 --save\n  cargo xtask bench tpch --scale 0.1 --queries 3,5"
+)]
 pub(crate) struct Args {
     /// What to measure [default: everything]
     ///
     /// startup: from the start of the command line to the first row, with the catalog warm.
     /// scan: a whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes and other readers.
-    /// join: customers in MariaDB with their orders in PostgreSQL, beside a hand-written program and other engines
+    /// join: customers in MariaDB with their orders in PostgreSQL, beside a hand-written program and other engines.
+    /// tpch: the queries of TPC-H over PostgreSQL, MariaDB and Parquet files, beside other engines
     name: Option<String>,
-    /// How often [default: 7 for join, 30 for the others]
+    /// How often [default: 3 for tpch, 7 for join, 30 for the others]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Also write the result to benches/results/NAME.md
     #[arg(long)]
     save: bool,
+    #[command(flatten)]
+    tpch: tpch::Options,
 }
 
 struct Bench {
@@ -44,13 +50,14 @@ struct Bench {
     /// How often, unless it is said.
     runs: u32,
     /// Returns the report, in Markdown.
-    run: fn(u32) -> Result<String>,
+    run: fn(u32, &Args) -> Result<String>,
 }
 
 static BENCHES: &[Bench] = &[
-    Bench { name: "startup", runs: 30, run: startup::run },
-    Bench { name: "scan", runs: 30, run: scan::run },
-    Bench { name: "join", runs: 7, run: join::run },
+    Bench { name: "startup", runs: 30, run: |runs, _| startup::run(runs) },
+    Bench { name: "scan", runs: 30, run: |runs, _| scan::run(runs) },
+    Bench { name: "join", runs: 7, run: |runs, _| join::run(runs) },
+    Bench { name: "tpch", runs: 3, run: |runs, args| tpch::run(runs, &args.tpch) },
 ];
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -60,8 +67,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         let known = BENCHES.iter().map(|bench| bench.name);
         bail!("there is no benchmark called `{name}`{}", names::suggestion(name, known));
     }
+    if args.name.as_deref().is_some_and(|name| name != "tpch") && args.tpch.is_given() {
+        bail!("--scale, --queries and --keep are options of the benchmark `tpch`");
+    }
     for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
-        let report = format!("{}\n{}{}", (bench.run)(args.runs.unwrap_or(bench.runs))?, Machine::of_here(), commit());
+        let report =
+            format!("{}\n{}{}", (bench.run)(args.runs.unwrap_or(bench.runs), &args)?, Machine::of_here(), commit());
         say!("{report}");
         if args.save {
             let folder = workspace::root()?.join("benches/results");

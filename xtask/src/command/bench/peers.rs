@@ -31,6 +31,12 @@ pub(super) static READERS: Venv = Venv {
     ],
 };
 
+pub(super) static CHDB: Venv =
+    Venv { name: "bench-chdb", version: "1", packages: &["chdb==4.4.0", "chdb-core==26.9.0"] };
+
+pub(super) static GLAREDB: Venv =
+    Venv { name: "bench-glaredb", version: "1", packages: &["glaredb==0.9.4", "pyarrow==26.0.1"] };
+
 impl Venv {
     /// Returns the Python that has the packages, after getting them where that is needed.
     pub(super) fn python(&self) -> Result<PathBuf> {

@@ -66,29 +66,42 @@ impl Runner {
         let lines = child.stdout.take().map(read_lines).context("it has no standard output")?;
         let interrupt = interrupt.clone();
         let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt };
-        match runner.listen()? {
-            Said::Ready { ready } => runner.name = ready,
-            Said::Answer(_) => bail!("it answers before it is asked"),
-            Said::Error { error } => bail!(error),
+        match runner.listen(ANSWER_PATIENCE)? {
+            Some(Said::Ready { ready }) => runner.name = ready,
+            Some(Said::Answer(_)) => bail!("it answers before it is asked"),
+            Some(Said::Error { error }) => bail!(error),
+            None => bail!("it is not ready after {} s", ANSWER_PATIENCE.as_secs()),
         }
         Ok(runner)
     }
 
     pub(super) fn ask(&mut self, question: &str) -> Result<Answer> {
+        let answer = self.ask_within(question, ANSWER_PATIENCE)?;
+        answer.with_context(|| format!("it does not answer after {} s", ANSWER_PATIENCE.as_secs()))
+    }
+
+    /// Returns nothing when there is no answer in that time; then it is still at it.
+    pub(super) fn ask_within(&mut self, question: &str, patience: Duration) -> Result<Option<Answer>> {
         // When it has ended, what it says last is told below.
         let _ = self.questions.as_mut().map(|questions| writeln!(questions, "{question}"));
-        match self.listen()? {
-            Said::Answer(answer) => Ok(answer),
-            Said::Ready { .. } => bail!("it says that it is ready instead of an answer"),
-            Said::Error { error } => bail!(error),
+        match self.listen(patience)? {
+            Some(Said::Answer(answer)) => Ok(Some(answer)),
+            Some(Said::Ready { .. }) => bail!("it says that it is ready instead of an answer"),
+            Some(Said::Error { error }) => bail!(error),
+            None => Ok(None),
         }
     }
 
-    fn listen(&mut self) -> Result<Said> {
-        let give_up = Instant::now() + ANSWER_PATIENCE;
+    /// Ends it in the middle of its work.
+    pub(super) fn kill(mut self) {
+        let _ = self.child.kill();
+    }
+
+    fn listen(&mut self, patience: Duration) -> Result<Option<Said>> {
+        let give_up = Instant::now() + patience;
         loop {
             match self.lines.recv_timeout(GLANCE) {
-                Ok(line) => return serde_json::from_str(&line).with_context(|| format!("it says {line}")),
+                Ok(line) => return serde_json::from_str(&line).map(Some).with_context(|| format!("it says {line}")),
                 Err(RecvTimeoutError::Disconnected) => {
                     let status = self.child.wait()?;
                     bail!("it ended ({status}): {}", self.last_complaint());
@@ -99,7 +112,7 @@ impl Runner {
                 bail!("interrupted");
             }
             if Instant::now() > give_up {
-                bail!("it does not answer after {} s", ANSWER_PATIENCE.as_secs());
+                return Ok(None);
             }
         }
     }
@@ -146,6 +159,7 @@ fn read_lines(output: ChildStdout) -> Receiver<String> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use super::Runner;
     use crate::interrupt::Interrupt;
@@ -166,6 +180,17 @@ mod tests {
             assert_eq!(runner.ask(&ms.to_string()).unwrap().time().as_millis(), ms);
         }
         assert_eq!(runner.ask("1").unwrap().rows, [["a", "1"]]);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_told_from_what_fails() {
+        let mut runner = shell(r#"echo '{"ready": "sh"}'; read n; echo '{"error": "no"}'; exec sleep 60"#).unwrap();
+        let patience = Duration::from_millis(300);
+        assert_eq!(runner.ask_within("1", Duration::from_secs(60)).map(|_| ()).unwrap_err().to_string(), "no");
+        assert!(runner.ask_within("2", patience).unwrap().is_none());
+        let begun = Instant::now();
+        runner.kill();
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
     #[test]
