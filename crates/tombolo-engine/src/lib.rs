@@ -17,6 +17,7 @@ mod policy;
 mod products;
 pub mod pushdown;
 mod settings;
+mod type_mapping;
 
 pub use catalog::SourceConfig;
 pub use check::{Explanation, Receipt};
@@ -27,3 +28,4 @@ pub use plan::cartesian::StatementChange;
 pub use plan::guards;
 pub use settings::{KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};
 pub use tombolo_connector::{Error, ErrorCode, Result};
+pub use type_mapping::{KeyType, TypeMapping};

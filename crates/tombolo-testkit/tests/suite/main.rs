@@ -15,6 +15,7 @@ mod fixtures;
 mod found;
 mod fuzz;
 mod islands;
+mod key_kinds;
 mod key_shipping;
 mod leaks;
 mod liars;

@@ -8,6 +8,7 @@
 
 mod buffer;
 mod collect;
+mod convert;
 mod cost;
 mod exec;
 mod route;
