@@ -7,6 +7,7 @@
 //! This comes before DataFusion's analyzer, so that what a statement casts by itself stays as it is written.
 
 mod conversion;
+mod correlated;
 mod kinds;
 mod side;
 mod widening;
@@ -168,7 +169,10 @@ impl Walk<'_> {
             let compared = expr.transform_up(|expr| self.comparison(expr, &scope))?;
             Ok(compared.update_data(|expr| name.restore(expr)))
         })?;
-        Ok(plan.data)
+        match plan.data {
+            LogicalPlan::Filter(filter) if !outer.is_empty() => correlated::converted_below(filter),
+            plan => Ok(plan),
+        }
     }
 
     /// The keys that USING and NATURAL name.
