@@ -140,6 +140,9 @@ pub struct ColumnDescription {
     pub remote_type: String,
     /// How the source compares this column's text.
     pub collation: Collation,
+    /// What the column's text is in its source.
+    #[serde(default)]
+    pub text_format: TextFormat,
     /// False when the source may hold values here that are not of the column's type, so that comparing them in the source
     /// could differ from comparing them here. Reading such a value is an error that names it.
     pub uniform: bool,
@@ -150,7 +153,14 @@ pub struct ColumnDescription {
 impl ColumnDescription {
     /// A column whose text compares byte by byte and whose values all have its type.
     pub fn new(field: FieldRef, remote_type: impl Into<String>) -> Self {
-        Self { field, remote_type: remote_type.into(), collation: Collation::Binary, uniform: true, comment: None }
+        Self {
+            field,
+            remote_type: remote_type.into(),
+            collation: Collation::Binary,
+            text_format: TextFormat::Plain,
+            uniform: true,
+            comment: None,
+        }
     }
 }
 
@@ -162,6 +172,33 @@ pub enum Collation {
     Binary,
     /// By a rule of this name, which the engine does not share.
     Other(String),
+}
+
+impl Collation {
+    /// Whether texts are equal that differ in case alone, as the collation's name says: SQLite's `NOCASE`, MySQL's
+    /// `utf8mb4_0900_ai_ci`, SQL Server's `Latin1_General_CI_AS`.
+    pub fn ignores_case(&self) -> bool {
+        match self {
+            Self::Binary => false,
+            Self::Other(name) => {
+                name.eq_ignore_ascii_case("NOCASE")
+                    || name.split(['_', ' ']).any(|part| part.eq_ignore_ascii_case("ci"))
+            }
+        }
+    }
+}
+
+/// What text is in its source, where not any text can be in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextFormat {
+    /// Any text.
+    #[default]
+    Plain,
+    /// UUIDs, of which each comes as 36 characters with small letters.
+    Uuid,
+    /// Text that is filled up with blanks, as in CHAR(n), and comes without them.
+    Padded,
 }
 
 /// A foreign key to a table of the same source.

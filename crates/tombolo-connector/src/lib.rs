@@ -27,7 +27,7 @@ pub use connector::{
 };
 pub use describe::{
     Collation, ColumnDescription, ColumnStatistics, ForeignKey, Index, RowCount, TableDescription, TableKind, TableRef,
-    TableStatistics,
+    TableStatistics, TextFormat,
 };
 pub use error::{Error, ErrorCode, Result, ResultExt, Retry};
 pub use offer::{Answer, ScanOffer};

@@ -284,8 +284,9 @@ impl Engine {
         let logical = plan::logical_plan(statement, &self.0.catalog, path, session).await?;
         let logical = policy::apply(logical, &options.user)?;
         let named = plan::named_output(&logical);
-        let optimized = plan::optimize(&limited(logical.clone(), options.limit)?, session)?;
-        Ok(Planned { logical, named, optimized })
+        let (compared, notices) = plan::compare_keys(logical.clone(), &self.0.settings.type_mappings)?;
+        let optimized = plan::optimize(&limited(compared, options.limit)?, session)?;
+        Ok(Planned { logical, named, optimized, notices })
     }
 
     /// Limits and wishes.
@@ -308,12 +309,12 @@ impl Engine {
         let statement = parse::parse_query(sql, &self.source_names())?;
         let planning = Planning { path: self.search_path(&options.search_path)?, options, session: &session };
         let logical = self.logical(statement.clone(), &planning).await?;
-        let Checked { planned: Planned { named, optimized: logical, .. }, notices, change } =
+        let Checked { planned: Planned { named, optimized: logical, notices: keys, .. }, notices, change } =
             Box::pin(self.without_products(statement, logical, &planning)).await?;
         guardrails::check_names(&logical).await?;
         let sort_limit = SortLimit::of(&logical)?;
         let columns = check::column_origins(&logical, &named);
-        let notices = [notices, check::notices(&logical)].concat();
+        let notices = [notices, keys, check::notices(&logical)].concat();
         let logical = pushdown::order_joins(logical, settings, &session)?;
         let logical = pushdown::push_down(logical, settings)?;
         pushdown::check_guardrails(&logical)?;
@@ -385,6 +386,8 @@ pub(crate) struct Planned {
     /// The columns of the answer under the names that a reader expects.
     pub(crate) named: SchemaRef,
     pub(crate) optimized: LogicalPlan,
+    /// What a reader should know of keys of different kinds.
+    pub(crate) notices: Vec<String>,
 }
 
 /// One try to run a query.

@@ -18,6 +18,7 @@ mod policy;
 mod products;
 pub mod pushdown;
 mod settings;
+mod type_mapping;
 
 pub use catalog::{Guardrails, ScanLimits, SourceConfig, TableGuardrails};
 pub use check::{Explanation, Receipt};
@@ -28,3 +29,4 @@ pub use plan::cartesian::StatementChange;
 pub use plan::guards;
 pub use settings::{JoinOrder, KeyShipping, PushdownRule, PushdownRules, Settings, Strategy};
 pub use tombolo_connector::{Error, ErrorCode, Result};
+pub use type_mapping::{KeyType, TypeMapping};

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::type_mapping::TypeMapping;
+
 /// The engine's limits and wishes; the `federation` table of the config.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,6 +33,8 @@ pub struct Settings {
     pub key_shipping: KeyShipping,
     /// When an aggregate over a join of two sources is begun in one of them, by groups.
     pub split_aggregates: Strategy,
+    /// Columns that are compared with columns of other sources as something else than their own type.
+    pub type_mappings: Vec<TypeMapping>,
     /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
     pub pushdown: PushdownRules,
 }
@@ -51,6 +55,7 @@ impl Default for Settings {
             join_order: JoinOrder::Cost,
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,
+            type_mappings: Vec::new(),
             pushdown: PushdownRules::ALL,
         }
     }

@@ -5,7 +5,7 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{
     Collation, ColumnDescription, Error, ErrorCode, ForeignKey, Index, Result, RowCount, TableDescription, TableKind,
-    TableRef, TableStatistics, nearest_name,
+    TableRef, TableStatistics, TextFormat, nearest_name,
 };
 
 use super::client::{Client, Row};
@@ -258,6 +258,12 @@ fn column(row: &Row, table: &TableRef, config: &Config) -> (ColumnDescription, C
     let is_nullable = text(row, 4) != "NO" || form == AS_DATE_OR_NULL;
     let mut description = ColumnDescription::new(Arc::new(Field::new(name, data_type, is_nullable)), full);
     description.collation = collation.map_or(Collation::Binary, Collation::Other);
+    description.text_format = match remote.name.as_str() {
+        _ if !is_text(description.field.data_type()) => TextFormat::Plain,
+        "uuid" => TextFormat::Uuid,
+        "char" => TextFormat::Padded,
+        _ => TextFormat::Plain,
+    };
     description.comment = row.get(10).cloned().flatten().filter(|comment| !comment.is_empty());
     (description, known)
 }

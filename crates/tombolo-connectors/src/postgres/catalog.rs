@@ -4,12 +4,12 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{
     Collation, ColumnDescription, ColumnStatistics, Error, ErrorCode, ForeignKey, Index, Result, RowCount,
-    TableDescription, TableKind, TableRef, TableStatistics, nearest_name,
+    TableDescription, TableKind, TableRef, TableStatistics, TextFormat, nearest_name,
 };
 
 use super::client::{Client, Row};
 use super::config::Config;
-use super::types::{AS_TEXT, RemoteType, carried};
+use super::types::{AS_CHAR, AS_TEXT, AS_UUID, RemoteType, carried};
 use crate::sql::string_literal;
 
 /// What the server says of itself and of the database.
@@ -347,6 +347,11 @@ fn column(
     });
     let mut description = ColumnDescription::new(Arc::new(Field::new(name, data_type, !is_true(row, 3))), remote_type);
     description.collation = collation.filter(|_| is_text).map_or(Collation::Binary, Collation::Other);
+    description.text_format = match form {
+        AS_UUID => TextFormat::Uuid,
+        AS_CHAR => TextFormat::Padded,
+        _ => TextFormat::Plain,
+    };
     description.comment = row.get(9).cloned().flatten();
     let distinct = decimal(row, 10).and_then(|distinct| match (distinct < 0.0, rows) {
         // Below zero it is a share of the rows.

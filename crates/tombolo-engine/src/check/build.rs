@@ -7,7 +7,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
 use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec};
 use crate::fuse::{CountedJoin, SideCounts};
-use crate::plan::{expr_text, type_text};
+use crate::plan::{expr_text, is_across, is_text, type_text};
 use crate::pushdown::NotPushedPart;
 
 /// The receipt of one sub-query, from its counters at this moment.
@@ -139,7 +139,7 @@ pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
     ))
 }
 
-/// What a reader should know of a plan: join keys of different types that are converted to be compared.
+/// What a reader should know of a plan: join keys of one source that have different types and are converted to be compared.
 pub(crate) fn notices(plan: &LogicalPlan) -> Vec<String> {
     let mut notices = Vec::new();
     collect_notices(plan, &mut notices);
@@ -150,7 +150,9 @@ fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
     if let LogicalPlan::Join(join) = plan {
         for (left, right) in &join.on {
             for (key, other, input) in [(left, right, &join.left), (right, left, &join.right)] {
-                if let Expr::Cast(cast) = key
+                // Of two sources it was told before what they are compared as.
+                if !is_across((left, &join.left), (right, &join.right))
+                    && let Expr::Cast(cast) = key
                     && let Expr::Column(column) = cast.expr.as_ref()
                     && let Ok((_, field)) = input.schema().qualified_field_from_column(column)
                 {
@@ -177,9 +179,4 @@ fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
     for input in plan.inputs() {
         collect_notices(input, notices);
     }
-}
-
-fn is_text(data_type: &arrow::datatypes::DataType) -> bool {
-    use arrow::datatypes::DataType::{LargeUtf8, Utf8, Utf8View};
-    matches!(data_type, Utf8 | LargeUtf8 | Utf8View)
 }

@@ -6,9 +6,11 @@ mod case;
 mod checked;
 mod context;
 pub mod guards;
+mod keys;
 mod names;
 mod native;
 mod not_in;
+mod origin;
 mod relations;
 mod scope;
 mod session;
@@ -34,7 +36,11 @@ use context::PlanContext;
 pub(crate) use cartesian::{BaseColumn, base_column, estimated_rows};
 pub(crate) use checked::{checked_sum, plain, plain_physical};
 pub(crate) use guards::UnorderedExec;
+#[cfg(test)]
+pub(crate) use keys::conversion_to;
+pub(crate) use keys::{KeyConversion, compare_keys, is_across, is_text, safely, widens};
 pub(crate) use names::named_output;
+pub(crate) use origin::{Origin, origin};
 pub(crate) use session::new_session;
 pub(crate) use text::{expr_text, join_texts, type_text};
 

@@ -82,10 +82,11 @@ impl Split {
             }
         };
         for (left, right) in &join.on {
-            match if side == 0 { left } else { right } {
-                Expr::Column(column) => add(column),
-                _ => return Ok(None),
-            }
+            // Equal columns make equal keys, whatever is computed of them.
+            let key = if side == 0 { left } else { right };
+            let mut own: Vec<&Column> = key.column_refs().into_iter().collect();
+            own.sort();
+            own.into_iter().for_each(&mut add);
         }
         for expr in group.iter().chain(&join.filter) {
             let refs = expr.column_refs();

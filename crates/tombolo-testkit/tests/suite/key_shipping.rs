@@ -35,7 +35,7 @@ async fn lab() -> Lab {
     lab
 }
 
-fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
+pub(crate) fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
     Settings {
         key_shipping: KeyShipping { strategy, lookup: Strategy::Never, ..KeyShipping::default() },
         join_order: JoinOrder::Written,
@@ -43,14 +43,14 @@ fn shipping(lab: &Lab, strategy: Strategy) -> Settings {
     }
 }
 
-fn assert_same(sql: &str, left: &Answer, right: &Answer) {
+pub(crate) fn assert_same(sql: &str, left: &Answer, right: &Answer) {
     same(sql, (&left.schema, &left.batches), (&right.schema, &right.batches), Rules::default())
         .unwrap_or_else(|difference| panic!("{difference}"));
 }
 
 /// Asks with keys by the costs, with keys wherever they can be sent, in pieces of two, and without; gives the receipt of the
 /// first when the answers are the same.
-async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
+pub(crate) async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
     let without = ask(&lab.engine_with(shipping(lab, Strategy::Never)), sql).await.unwrap();
     assert!(without.receipt.sub_queries.iter().all(|query| query.keys.is_empty()), "{sql}");
     let mut pieces = shipping(lab, Strategy::Always);
@@ -66,7 +66,7 @@ async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
 }
 
 /// What the sources were asked with, as `source: from → to, keys in requests, rows`.
-fn shipped(receipt: &Receipt) -> Vec<String> {
+pub(crate) fn shipped(receipt: &Receipt) -> Vec<String> {
     let told = |source: &str, rows: u64, keys: &KeyReceipt| {
         let KeyReceipt { from, to, collected, requests, reason } = keys;
         let how = match (requests, reason) {

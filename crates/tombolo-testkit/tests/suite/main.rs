@@ -17,6 +17,7 @@ mod fuzz;
 mod guardrails;
 mod islands;
 mod join_order;
+mod key_kinds;
 mod key_shipping;
 mod leaks;
 mod liars;

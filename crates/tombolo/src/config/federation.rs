@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, OptionKind, OptionSpec, Options, Result};
-use tombolo_engine::{JoinOrder, PushdownRules, Settings, Strategy};
+use tombolo_engine::{JoinOrder, PushdownRules, Settings, Strategy, TypeMapping};
 use toml_edit::TableLike;
 
 use super::key::option_value;
@@ -82,6 +82,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         OptionKind::Choice(STRATEGIES),
         Some("adaptive"),
         "When an aggregate over a join of two sources is begun in one of them, by groups: where that is expected to cost less, wherever it is right, or never.",
+    ),
+    spec(
+        "type_mappings",
+        OptionKind::Text,
+        None,
+        "As what columns are compared with columns of other sources, in place of their own type: `crm.public.users.ref = integer, \
+         shop.orders.code = uuid`. Types are integer, text, uuid, decimal(p,s), timestamp and timestamp(ZONE).",
     ),
     spec(
         "max_cartesian_rows",
@@ -189,6 +196,7 @@ impl Federation {
         shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
         settings.split_aggregates = strategy("split_aggregates");
+        settings.type_mappings = TypeMapping::parse_list(all.text("type_mappings").unwrap_or_default())?;
         settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {
             settings,
@@ -202,6 +210,7 @@ impl Federation {
 /// Refuses values of the right kind that no query could run with.
 pub(crate) fn check_range(name: &str, value: &str) -> Result<()> {
     let least = match name {
+        "type_mappings" => return TypeMapping::parse_list(value).map(|_| ()),
         "batch_size" | "parallel" | "key_batch" => 1,
         _ => return Ok(()),
     };

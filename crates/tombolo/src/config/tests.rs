@@ -50,6 +50,9 @@ fn a_value_of_the_wrong_kind_says_what_is_expected() {
     let (message, _) = refused("[federation]\nbatch_size = [1]\n");
     assert_eq!(message, "tombolo.toml:2:14: `federation.batch_size` takes a whole number, not array");
     assert!(refused("[federation]\nbatch_size = 0\n").0.contains("from 1"));
+    let (message, hint) = refused("[federation]\ntype_mappings = \"crm.users.ref = number\"\n");
+    assert_eq!(message, "tombolo.toml:2:17: `type_mappings` names the type `number`");
+    assert!(hint.contains("integer, text, uuid"), "{hint}");
 }
 
 #[test]

@@ -10,6 +10,10 @@ fn a_setting_goes_there_and_back() {
     sandbox.ok(&["config", "set", "federation.batch_size", "1024"]);
     sandbox.ok(&["config", "unset", "federation.max_query_time"]);
     assert_eq!(sandbox.read("tombolo.toml"), "[federation]\nbatch_size = 1024\n");
+    sandbox.ok(&["config", "set", "federation.type_mappings", "crm.users.ref = integer"]);
+    assert_eq!(sandbox.ok(&["config", "get", "federation.type_mappings"]), "crm.users.ref = integer\n");
+    sandbox.fails(&["config", "set", "federation.type_mappings", "crm.users.ref"], 2, "config_invalid");
+    sandbox.ok(&["config", "unset", "federation.type_mappings"]);
     assert_eq!(sandbox.names(), ["tombolo.toml"]);
 }
 

@@ -11,6 +11,7 @@
 
 mod buffer;
 mod collect;
+mod convert;
 mod cost;
 mod exec;
 mod lookup;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use datafusion::common::{JoinType, Result};
-use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -14,6 +14,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
 
+use super::convert::{Step, made_of};
 use super::exec::CollectKeysExec;
 use crate::execute::SourceScanExec;
 use crate::fuse::EitherExec;
@@ -21,12 +22,14 @@ use crate::fuse::count_exec::{JoinCountExec, Reduced};
 use crate::plan::UnorderedExec;
 
 /// A column of an operator's output that is compared with a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     /// Its position in the output.
     pub(super) at: usize,
     /// The key, as the position among those of the join.
     pub(super) key: usize,
+    /// What is done with the column above, until it is compared; the last step first.
+    pub(super) steps: Vec<Step>,
 }
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -50,7 +53,7 @@ impl Route<'_> {
     /// The plan with its scans replaced; `None` where none was.
     pub(super) fn follow(&mut self, plan: &Plan, wanted: &[Wanted]) -> Result<Option<Plan>> {
         let columns = plan.schema().fields().len();
-        let wanted: Vec<Wanted> = wanted.iter().copied().filter(|wanted| wanted.at < columns).collect();
+        let wanted: Vec<Wanted> = wanted.iter().filter(|wanted| wanted.at < columns).cloned().collect();
         let wanted = wanted.as_slice();
         if wanted.is_empty() {
             return Ok(None);
@@ -59,7 +62,11 @@ impl Route<'_> {
             return (self.visit)(scan, wanted, &self.reduced);
         }
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-            let below = mapped(wanted, |at| source_column(&projection.expr().get(at)?.expr));
+            let below = wanted.iter().filter_map(|wanted| {
+                let (at, steps) = made_of(&projection.expr().get(wanted.at)?.expr)?;
+                Some(Wanted { at, key: wanted.key, steps: [wanted.steps.as_slice(), &steps].concat() })
+            });
+            let below: Vec<Wanted> = below.collect();
             return self.inputs(plan, |_| &below);
         }
         if let Some(filter) = plan.downcast_ref::<FilterExec>() {
@@ -139,7 +146,7 @@ impl Route<'_> {
                 }
                 JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => (1, wanted.at - width),
             };
-            sides[side].push(Wanted { at, ..*wanted });
+            sides[side].push(Wanted { at, ..wanted.clone() });
             // A null on the other side of NOT IN empties the answer, so that side must be whole.
             if null_aware {
                 continue;
@@ -150,7 +157,7 @@ impl Route<'_> {
                     && let Some(partner) = pair[1 - side]
                     && left.data_type(&plan.children()[0].schema())? == right.data_type(&plan.children()[1].schema())?
                 {
-                    sides[1 - side].push(Wanted { at: partner, key: wanted.key });
+                    sides[1 - side].push(Wanted { at: partner, ..wanted.clone() });
                 }
             }
         }
@@ -159,15 +166,9 @@ impl Route<'_> {
 }
 
 fn mapped(wanted: &[Wanted], below: impl Fn(usize) -> Option<usize>) -> Vec<Wanted> {
-    wanted.iter().filter_map(|wanted| Some(Wanted { at: below(wanted.at)?, ..*wanted })).collect()
+    wanted.iter().filter_map(|wanted| Some(Wanted { at: below(wanted.at)?, ..wanted.clone() })).collect()
 }
 
 fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     expr.downcast_ref::<Column>().map(Column::index)
-}
-
-/// The column that an expression is, as it stands or in another type. Whether keys can be brought back to the column's own type
-/// is asked at the scan.
-fn source_column(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
-    column(expr).or_else(|| source_column(expr.downcast_ref::<CastExpr>()?.expr()))
 }

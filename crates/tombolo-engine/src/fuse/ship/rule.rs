@@ -19,11 +19,12 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if
 use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 
 use super::collect::KeyCollector;
+use super::convert::{WayBack, made_of};
 use super::cost::{read_all_ms, target};
 use super::exec::CollectKeysExec;
 use super::lookup::LookupJoinExec;
 use super::route::{Route, Wanted};
-use super::shipment::{Shipment, is_held};
+use super::shipment::{Shipment, Taken};
 use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
 use crate::fuse::count_exec::JoinCountExec;
@@ -196,11 +197,12 @@ impl ShipKeysRule {
         let types = keys.iter().map(|key| key.data_type(&given)).collect::<Result<Vec<_>>>()?;
         let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], reduced: &[_]| {
             let schema = scan.schema();
-            let mut taken: Vec<Wanted> = Vec::new();
+            let mut taken: Vec<Taken> = Vec::new();
             for one in wanted {
-                let is_held = types.get(one.key).is_some_and(|key| is_held(schema.field(one.at).data_type(), key));
-                if is_held && taken.iter().all(|taken| taken.key != one.key && taken.at != one.at) {
-                    taken.push(*one);
+                let Some(key) = types.get(one.key) else { continue };
+                let Some(way_back) = WayBack::find(schema.field(one.at).data_type(), &one.steps, key) else { continue };
+                if taken.iter().all(|taken| taken.key != one.key && taken.at != one.at) {
+                    taken.push(Taken { at: one.at, key: one.key, way_back });
                 }
             }
             let Some(request_keys) = self.request_keys(scan, &mut taken) else { return Ok(None) };
@@ -213,18 +215,18 @@ impl ShipKeysRule {
     }
 
     /// How many keys one request to a scan may carry; leaves the columns that its source takes keys for.
-    fn request_keys(&self, scan: &SourceScanExec, wanted: &mut Vec<Wanted>) -> Option<usize> {
+    fn request_keys(&self, scan: &SourceScanExec, wanted: &mut Vec<Taken>) -> Option<usize> {
         if !scan.takes_keys() {
             return None;
         }
         let node = scan.scan();
         let connector = node.source.connector_if_connected()?;
         let KeySupport::Exact { max_keys } = connector.capabilities().keys else { return None };
-        let takes = |wanted: &[Wanted]| {
+        let takes = |wanted: &[Taken]| {
             let columns: Vec<usize> = wanted.iter().map(|wanted| wanted.at).collect();
             !matches!(connector.offer_keys(&node.scan, &columns), Answer::Refused(_))
         };
-        wanted.retain(|one| takes(&[*one]));
+        wanted.retain(|one| takes(std::slice::from_ref(one)));
         if wanted.len() > 1 && !takes(wanted) {
             wanted.truncate(1);
         }
@@ -253,7 +255,7 @@ impl PhysicalOptimizerRule for ShipKeysRule {
 
 /// A scan that takes keys.
 pub(super) struct Offer {
-    wanted: Vec<Wanted>,
+    wanted: Vec<Taken>,
     pub(super) target: KeyTarget,
     reduced: Vec<crate::fuse::count_exec::Reduced>,
     pub(super) names: Vec<String>,
@@ -400,10 +402,11 @@ impl<'a> Join<'a> {
         self.on.iter().map(of).collect()
     }
 
-    /// The keys of one side that are columns of it.
+    /// The keys of one side that are made of a column of it.
     fn wanted(&self, side: Side) -> Vec<Wanted> {
         let column = |(key, expr): (usize, Arc<dyn PhysicalExpr>)| {
-            Some(Wanted { at: expr.downcast_ref::<Column>()?.index(), key })
+            let (at, steps) = made_of(&expr)?;
+            Some(Wanted { at, key, steps })
         };
         self.keys(side).into_iter().enumerate().filter_map(column).collect()
     }

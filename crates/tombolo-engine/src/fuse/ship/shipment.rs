@@ -1,9 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::kernels::cmp::not_distinct;
-use arrow::compute::{CastOptions, and, cast, cast_with_options, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::compute::{and, filter_record_batch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::logical_expr::EmitTo;
@@ -12,18 +11,29 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use tombolo_connector::KeyBatch;
 
 use super::collect::KeyCollector;
-use super::route::Wanted;
+use super::convert::WayBack;
 use crate::cost::KeyTarget;
 use crate::execute::{KeyChoice, KeyReport, KeySupply};
 use crate::fuse::count_exec::Reduced;
 use crate::settings::{KeyShipping, Strategy};
+
+/// An output column of a scan that takes keys.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    /// Its position in the output.
+    pub(super) at: usize,
+    /// The key, as the position among those of the join.
+    pub(super) key: usize,
+    /// How a key becomes a value of the column.
+    pub(super) way_back: WayBack,
+}
 
 /// The keys of one join on their way to one scan.
 #[derive(Debug)]
 pub(super) struct Shipment {
     pub(super) collector: Arc<KeyCollector>,
     /// The output columns of the scan, and the keys that they are compared with.
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) wanted: Vec<Taken>,
     /// The output of the scan.
     pub(super) schema: SchemaRef,
     pub(super) target: KeyTarget,
@@ -118,21 +128,15 @@ impl Shipment {
         let mut fields = Vec::with_capacity(self.wanted.len());
         let mut arrays = Vec::with_capacity(self.wanted.len());
         let mut held: Option<BooleanArray> = None;
-        for wanted in &self.wanted {
-            let key = keys.get(wanted.key).ok_or_else(|| internal_datafusion_err!("there is no such key"))?;
-            let field = self.schema.field(wanted.at);
+        for taken in &self.wanted {
+            let key = keys.get(taken.key).ok_or_else(|| internal_datafusion_err!("there is no such key"))?;
+            let field = self.schema.field(taken.at);
+            let (array, has_value) = taken.way_back.follow(key)?;
+            held = match (held, has_value) {
+                (Some(held), Some(has_value)) => Some(and(&held, &has_value)?),
+                (held, has_value) => held.or(has_value),
+            };
             fields.push(Field::new(field.name(), field.data_type().clone(), true));
-            if key.data_type() == field.data_type() {
-                arrays.push(Arc::clone(key));
-                continue;
-            }
-            let safe = CastOptions { safe: true, ..CastOptions::default() };
-            let array = cast_with_options(key, field.data_type(), &safe)?;
-            let is_same = not_distinct(&cast(&array, key.data_type())?, key)?;
-            held = Some(match held {
-                Some(held) => and(&held, &is_same)?,
-                None => is_same,
-            });
             arrays.push(array);
         }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
@@ -149,48 +153,4 @@ fn distinct(batch: &RecordBatch) -> Result<RecordBatch> {
     let mut values = new_group_values(batch.schema(), &GroupOrdering::None)?;
     values.intern(batch.columns(), &mut Vec::new())?;
     Ok(RecordBatch::try_new(batch.schema(), values.emit(EmitTo::All)?)?)
-}
-
-/// Whether each value of a column has a value of the key's type that no other has, so that a key stands for one value of the
-/// column at most.
-pub(super) fn is_held(column: &DataType, key: &DataType) -> bool {
-    use DataType::{
-        Binary, BinaryView, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8,
-        Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
-    };
-    let rank = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 1,
-        TimeUnit::Microsecond => 2,
-        TimeUnit::Nanosecond => 3,
-    };
-    let digits = |data_type: &DataType| match data_type {
-        Int8 | UInt8 => Some(3),
-        Int16 | UInt16 => Some(5),
-        Int32 | UInt32 => Some(10),
-        Int64 => Some(19),
-        UInt64 => Some(20),
-        _ => None,
-    };
-    match (column, key) {
-        (column, key) if column == key => true,
-        (Int8 | UInt8, Int16 | Int32 | Int64 | Float32 | Float64)
-        | (UInt8, UInt16 | UInt32 | UInt64)
-        | (Int16 | UInt16, Int32 | Int64 | Float32 | Float64)
-        | (UInt16, UInt32 | UInt64)
-        | (Int32 | UInt32, Int64 | Float64)
-        | (UInt32, UInt64)
-        | (Float32, Float64)
-        | (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View)
-        | (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView)
-        | (Date32, Timestamp(_, None)) => true,
-        (Timestamp(from, None), Timestamp(to, None)) => rank(from) <= rank(to),
-        (Decimal128(from, from_scale), Decimal128(to, to_scale)) => {
-            from_scale <= to_scale && i32::from(*from) - i32::from(*from_scale) <= i32::from(*to) - i32::from(*to_scale)
-        }
-        (integer, Decimal128(precision, scale)) => {
-            digits(integer).is_some_and(|digits| *scale >= 0 && digits <= i32::from(*precision) - i32::from(*scale))
-        }
-        _ => false,
-    }
 }
