@@ -27,7 +27,9 @@ use arrow::util::display::array_value_to_string;
 use serde_json::{Value, json};
 use tombolo_connector::Registry;
 use tombolo_engine::check::PlanStep;
-use tombolo_engine::{Engine, EngineConfig, Error, ErrorCode, QueryOptions, Receipt, Result, Settings, SourceConfig};
+use tombolo_engine::{
+    Engine, EngineConfig, Error, ErrorCode, Guardrails, QueryOptions, Receipt, Result, Settings, SourceConfig,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -76,7 +78,14 @@ fn tell(error: &Error) {
 fn source(registry: &Registry, name: &str, url: &str) -> Result<SourceConfig> {
     let (factory, options) = registry.parse_url(url)?;
     let kind = factory.spec().kind.to_owned();
-    Ok(SourceConfig { name: name.to_owned(), kind, options, timeout: None, max_concurrency: None })
+    Ok(SourceConfig {
+        name: name.to_owned(),
+        kind,
+        options,
+        timeout: None,
+        max_concurrency: None,
+        guardrails: Guardrails::default(),
+    })
 }
 
 /// Returns the text of a query that is asked for by its number; all else is a statement.

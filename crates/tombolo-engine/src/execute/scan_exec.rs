@@ -20,6 +20,7 @@ use super::counted_stream::Dress;
 use super::counters::ScanCounters;
 use super::keys::{KeySupply, KeyedRead};
 use super::promise::RowPromise;
+use crate::cost::distinct;
 use crate::pushdown::SourceScan;
 
 /// Reads one sub-query: a leaf over the connector's own reader, or a shell around the DataFusion operator that the connector
@@ -144,7 +145,7 @@ impl SourceScanExec {
     /// As [`Self::with_keys`].
     pub fn with_keys_once(&self, supply: Arc<dyn KeySupply>) -> Result<Self> {
         let supplies = Arc::new(Mutex::new(Vec::new()));
-        Self { supplies, ..self.clone() }.with_keys(supply, 1, self.statistics.clone())
+        Self { supplies, ..self.clone() }.with_keys(supply, 1, self.statistics)
     }
 
     /// Has it tell of keys that other forms of it are given.
@@ -313,6 +314,13 @@ impl ExecutionPlan for SourceScanExec {
         };
         if let Some(bytes) = self.statistics.bytes {
             statistics.total_byte_size = Precision::Inexact(share(bytes));
+        }
+        // Without these a join is held to have no more rows than its smaller side.
+        for (at, column) in statistics.column_statistics.iter_mut().enumerate() {
+            if let Some(distinct) = distinct(&self.scan.scan, at) {
+                let rows = statistics.num_rows.get_value().copied().unwrap_or(usize::MAX);
+                column.distinct_count = Precision::Inexact((distinct as usize).min(rows));
+            }
         }
         Ok(Arc::new(statistics))
     }

@@ -192,7 +192,7 @@ impl<'a> Search<'a> {
             joins: 0.0,
             row_bytes: read.row_bytes,
         });
-        let here = there.is_none().then(|| Here { cost: reads, tree: Tree::Leaf(at) });
+        let here = there.is_none().then_some(Here { cost: reads, tree: Tree::Leaf(at) });
         Joined { set: bit(at), rows: measure.rows, here, there }
     }
 

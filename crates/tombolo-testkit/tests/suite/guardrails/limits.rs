@@ -67,8 +67,8 @@ async fn no_more_rows_are_read_than_may_be() {
 async fn all_sub_queries_of_a_source_count_together() {
     let mut lab = lab().await;
     // Of two tables, in sub-queries of their own: 100 users and 10 few.
-    let sql = "SELECT u.name FROM mem.days d JOIN shop.users u ON u.id = d.value + 0.5 \
-               UNION ALL SELECT f.day FROM mem.numbers n JOIN shop.few f ON f.id = n.n + 0.5";
+    let sql = "SELECT u.name FROM shop.users u LEFT JOIN mem.days d ON u.id = d.value + 0.5 \
+               UNION ALL SELECT f.day FROM shop.few f LEFT JOIN mem.numbers n ON f.id = n.n + 0.5";
     for (most, is_refused) in [(110, false), (109, true)] {
         lab.guardrails("shop", scanning(most));
         assert_eq!(outcome(&lab.engine(), sql).await.is_err(), is_refused, "{most}");
