@@ -99,12 +99,22 @@ impl Split {
         }
         let types = aggregate.schema.fields().iter().skip(group.len());
         let finals = aggregates.iter().zip(types).map(|(expr, field)| Final::of(expr, schema, field.data_type()));
-        let Some(finals) = finals.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let Some(mut finals) = finals.collect::<Option<Vec<_>>>() else { return Ok(None) };
         let mut parts: Vec<Expr> = Vec::new();
-        for part in finals.iter().flat_map(|one| &one.parts) {
-            if !parts.contains(part) {
-                parts.push(part.clone());
-            }
+        for part in finals.iter_mut().flat_map(|one| &mut one.parts) {
+            let known = parts.iter().position(|known| known.clone().unalias() == *part);
+            let at = known.unwrap_or_else(|| {
+                let name = part.schema_name().to_string();
+                // A cast does not show in a name: sums of an integer and of it as a float would have one.
+                let is_taken = parts.iter().any(|known| known.schema_name().to_string() == name);
+                parts.push(if is_taken {
+                    part.clone().alias(format!("{name} #{}", parts.len()))
+                } else {
+                    part.clone()
+                });
+                parts.len() - 1
+            });
+            part.clone_from(&parts[at]);
         }
         let keys = columns.iter().cloned().map(Expr::Column).collect();
         let partial = Aggregate::try_new(Arc::clone(input), keys, parts)?;
@@ -173,11 +183,11 @@ impl Final {
     /// The value of the aggregate, made of totals over the parts.
     fn output(&self, totals: &mut Vec<Expr>) -> Result<Expr> {
         let mut total = |part: &Expr| {
-            let Expr::AggregateFunction(AggregateFunction { func, .. }) = part else {
+            let Expr::AggregateFunction(AggregateFunction { func, .. }) = part.clone().unalias() else {
                 return internal_err!("a part of an aggregate is none");
             };
             let is_extreme = matches!(self.kind, Kind::Min | Kind::Max);
-            let func = if is_extreme { Arc::clone(func) } else { Arc::new(checked_sum()) };
+            let func = if is_extreme { func } else { Arc::new(checked_sum()) };
             let args = vec![Expr::Column(Column::from_name(part.schema_name().to_string()))];
             let params = AggregateFunctionParams {
                 args,

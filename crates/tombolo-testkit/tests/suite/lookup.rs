@@ -86,3 +86,19 @@ async fn nothing_is_looked_up_for_an_empty_side_and_each_row_found_is_asked_for_
     let keys = &all.receipt.sub_queries.iter().find(|query| query.source == "park").unwrap().keys;
     assert_eq!(keys[0].requests, Some(6), "{keys:?}");
 }
+
+#[tokio::test]
+async fn a_side_that_is_rather_read_whole_is_read_once() {
+    let mut lab = lab().await;
+    // Of few rows without an index: the keys of the second part already cost more than to read them all.
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)";
+    lab.sqlite("small").execute(&format!(
+        "CREATE TABLE kinds (kind TEXT, rank INTEGER); {numbers} INSERT INTO kinds SELECT 'k' || (i % 10), i FROM n; ANALYZE;"
+    ));
+    let sql = "SELECT e.id, k.rank FROM log.events e JOIN small.kinds k ON k.kind = e.kind || '' WHERE e.id <= 5000";
+    let (parts, whole) = (answer(&lab, Strategy::Always, sql).await, answer(&lab, Strategy::Never, sql).await);
+    same(sql, (&parts.schema, &parts.batches), (&whole.schema, &whole.batches), Rules::default())
+        .unwrap_or_else(|difference| panic!("{difference}"));
+    let keys = &parts.receipt.sub_queries.iter().find(|query| query.source == "small").unwrap().keys;
+    assert!(keys[0].reason.is_some(), "{keys:?}");
+}

@@ -50,6 +50,8 @@ async fn the_source_groups_what_the_join_and_the_groups_need() {
         (format!("SELECT c.region, o.state, count(*) {join} GROUP BY c.region, o.state"), 8, 156),
         (format!("SELECT upper(c.region) AS r, count(*) {join} GROUP BY upper(c.region) HAVING sum(o.amount) > 900"), 4, 156),
         (format!("SELECT count(*), sum(o.amount) {join}"), 4, 156),
+        // The integer and the same as a float.
+        (format!("SELECT c.region, sum(o.amount), avg(o.amount), count(o.amount), max(o.amount) {join} GROUP BY c.region"), 4, 156),
         (format!("SELECT count(*), count(o.id), sum(o.amount), avg(o.price) {join} WHERE c.id = 500"), 0, 0),
         (format!("SELECT region, n FROM (SELECT c.region, count(*) AS n, max(o.id) AS m {join} GROUP BY c.region) d ORDER BY m LIMIT 2"), 4, 156),
         (format!("SELECT c.region, count(*) {join} AND o.amount < c.least GROUP BY c.region"), 8, 156),

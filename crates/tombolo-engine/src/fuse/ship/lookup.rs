@@ -285,7 +285,7 @@ impl Parts {
                 let report = shipment.report();
                 // Where the source was read whole once, it need not be for each part.
                 let is_read = report.batches.is_none();
-                self.size = if is_read { usize::MAX } else { (self.size * GROWTH).min(LARGEST_PART) };
+                self.size = if is_read { usize::MAX } else { self.size.saturating_mul(GROWTH).min(LARGEST_PART) };
                 self.current = None;
             }
             let Some(rows) = self.rows().await? else { return Ok(None) };
