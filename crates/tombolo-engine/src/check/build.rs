@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -85,8 +86,11 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
         matched,
         reduced: counts.reduced,
     };
+    let complete = counts.left.complete && counts.right.complete;
     // A semi or an anti join puts out rows of one side only; of the other it cannot be told which rows matched.
     let (left, right) = match join.join_type {
+        // Rows were read and then not needed.
+        _ if !complete && join.part_by_part.load(Ordering::Relaxed) => (None, None),
         _ if pairs => (Some(counts.left.matched), Some(counts.right.matched)),
         JoinType::LeftAnti | JoinType::RightAnti if join.null_aware => (None, None),
         JoinType::LeftSemi => (Some(counts.output_rows), None),
@@ -103,7 +107,7 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
         right: side(&join.right_tables, counts.right, right),
         output_rows: counts.output_rows,
         fan_out: (pairs && counts.left.matched > 0).then(|| counts.pairs as f64 / counts.left.matched as f64),
-        complete: counts.left.complete && counts.right.complete,
+        complete,
     }
 }
 

@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field};
@@ -30,6 +31,8 @@ pub struct CountedJoin {
     pub right_tables: Vec<String>,
     /// What it has seen so far.
     pub tally: JoinTally,
+    /// Whether it is done part by part, so that of rows that were read and not joined nothing is known.
+    pub part_by_part: AtomicBool,
     /// The ways in which it could be done, the chosen one first and the others by what they are expected to cost.
     pub strategies: OnceLock<Vec<JoinStrategy>>,
 }
@@ -88,6 +91,7 @@ fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
         left_tables: tables_of(&join.left),
         right_tables: tables_of(&join.right),
         tally: JoinTally::default(),
+        part_by_part: AtomicBool::new(false),
         strategies: OnceLock::new(),
     });
     let pairs = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);

@@ -1,11 +1,12 @@
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use async_trait::async_trait;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_datafusion_err, internal_err};
+use datafusion::common::{JoinType, Result, internal_datafusion_err, internal_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
@@ -23,7 +24,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::collect::KeyCollector;
 use super::exec::CollectKeysExec;
-use super::rule::{Giver, Join, ShipKeysRule, Side, Way, estimated_rows};
+use super::rule::{Giver, Join, ShipKeysRule, Side, Way, counted, estimated_rows};
 use super::shipment::Shipment;
 use crate::cost::{KeyTarget, UNKNOWN_ROWS, moved};
 use crate::execute::{KeyChoice, KeyReport, KeySupply, SourceScanExec};
@@ -68,7 +69,7 @@ impl ShipKeysRule {
         }
         let Some(join) = Join::of(plan) else { return Ok(None) };
         let mut best: Option<(f64, Way)> = None;
-        for from in join.givers() {
+        for from in outer_sides(join.join_type) {
             if !is_one_scan(join.side(from.other())) {
                 continue;
             }
@@ -91,6 +92,17 @@ impl ShipKeysRule {
             }
         }
         Ok(best.map(|(_, way)| way))
+    }
+}
+
+/// The sides whose parts can be joined one after another. A semi join puts out rows of its kept side, each once, so that parts of
+/// the other side would put out some of them again.
+fn outer_sides(join_type: JoinType) -> &'static [Side] {
+    match join_type {
+        JoinType::Inner => &[Side::Left, Side::Right],
+        JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => &[Side::Left],
+        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => &[Side::Right],
+        JoinType::Full => &[],
     }
 }
 
@@ -125,6 +137,9 @@ fn is_one_scan(plan: &Plan) -> bool {
 impl LookupJoinExec {
     pub(super) fn over(rule: &ShipKeysRule, plan: &Plan, way: Way, wanted: Option<usize>) -> Result<Plan> {
         let join = Join::of(plan).ok_or_else(|| internal_datafusion_err!("a lookup is not over a join"))?;
+        if let Some(counted) = counted(join.side(Side::Left)) {
+            counted.part_by_part.store(true, Ordering::Relaxed);
+        }
         let told = Arc::new(Told::default());
         rule.follow(&join, way.from, &way.giver, &mut |scan, offer| {
             let keys = way.giver.keys.min(offer.target.distinct);

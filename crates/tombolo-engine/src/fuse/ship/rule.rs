@@ -355,7 +355,7 @@ impl Giver {
 pub(super) struct Join<'a> {
     sides: [&'a Plan; 2],
     on: JoinOnRef<'a>,
-    join_type: JoinType,
+    pub(super) join_type: JoinType,
 }
 
 impl<'a> Join<'a> {
@@ -442,7 +442,7 @@ fn read_all_sides(plan: &Plan) -> f64 {
 }
 
 /// The counter of a join that has this side.
-fn counted(side: &Plan) -> Option<&Arc<CountedJoin>> {
+pub(super) fn counted(side: &Plan) -> Option<&Arc<CountedJoin>> {
     if let Some(counter) = side.downcast_ref::<JoinCountExec>() {
         return (!counter.is_above()).then(|| counter.join());
     }
