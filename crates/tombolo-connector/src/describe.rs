@@ -95,6 +95,13 @@ impl TableDescription {
             || unique_indexes.map(|index| &index.columns).any(is_held)
     }
 
+    /// How many values a column has, where that is known: as many as there are rows where no two share one.
+    pub fn distinct(&self, column: &str) -> Option<f64> {
+        let rows = self.statistics.rows.value().filter(|_| self.has_key_among(|name| name == column));
+        let known = || self.statistics.columns.get(column).and_then(|column| column.distinct);
+        rows.or_else(known).map(|distinct| distinct as f64)
+    }
+
     /// The columns as an Arrow schema.
     pub fn arrow_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(|column| Arc::clone(&column.field)).collect::<Vec<_>>()))

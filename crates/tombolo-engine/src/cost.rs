@@ -1,7 +1,7 @@
 //! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared. Used by the
 //! stages that choose between strategies.
 
-use tombolo_connector::{RowCount, Scan, TableDescription};
+use tombolo_connector::{Scan, TableDescription};
 
 /// What a request costs beside its rows: the way there and back, and its planning in the source.
 pub(crate) const REQUEST: f64 = 0.7;
@@ -52,13 +52,7 @@ pub(crate) fn largest_table(scan: &Scan) -> f64 {
 /// How many distinct values a stored column has, where its source knows.
 pub(crate) fn distinct(scan: &Scan, at: usize) -> Option<f64> {
     let (table, column) = scan.column_origin(at)?;
-    let table = &table.description;
-    let name = column.field.name();
-    let known = table.statistics.columns.get(name).and_then(|column| column.distinct).map(|distinct| distinct as f64);
-    match (table.has_key_among(|column| column == name), table.statistics.rows) {
-        (true, RowCount::Exact(rows) | RowCount::Estimated(rows)) => Some(rows as f64),
-        _ => known,
-    }
+    table.description.distinct(column.field.name())
 }
 
 pub(crate) fn is_indexed(scan: &Scan, at: usize) -> bool {

@@ -12,6 +12,7 @@ mod error;
 pub mod execute;
 pub mod fuse;
 mod guardrails;
+mod one_input;
 mod parse;
 mod plan;
 mod policy;

@@ -57,6 +57,11 @@ impl Name {
     fn matches(&self, name: &str) -> bool {
         if self.quoted { self.text == name } else { self.text.to_lowercase() == name.to_lowercase() }
     }
+
+    /// Whether there is a name that both match.
+    fn overlaps(&self, other: &Self) -> bool {
+        if self.quoted { other.matches(&self.text) } else { self.matches(&other.text) }
+    }
 }
 
 impl TypeMapping {
@@ -68,11 +73,7 @@ impl TypeMapping {
         let mut mappings: Vec<Self> = Vec::new();
         for entry in pieces(text, ',').into_iter().filter(|entry| !entry.is_empty()) {
             let mapping = Self::parse(entry)?;
-            let is_same = |known: &&Self| {
-                (&known.source, &known.schema, &known.table, &known.column)
-                    == (&mapping.source, &mapping.schema, &mapping.table, &mapping.column)
-            };
-            if mappings.iter().find(is_same).is_some() {
+            if mappings.iter().any(|known| known.overlaps(&mapping)) {
                 return Err(invalid(format!("`type_mappings` has the column of `{entry}` twice")));
             }
             mappings.push(mapping);
@@ -103,6 +104,15 @@ impl TypeMapping {
             }),
             _ => Err(malformed()),
         }
+    }
+
+    /// Whether there could be a column that both are about.
+    fn overlaps(&self, other: &Self) -> bool {
+        let schemas = self.schema.as_ref().zip(other.schema.as_ref());
+        self.source.overlaps(&other.source)
+            && schemas.is_none_or(|(one, other)| one.overlaps(other))
+            && self.table.overlaps(&other.table)
+            && self.column.overlaps(&other.column)
     }
 
     /// Whether the mapping is of a column of this table.
@@ -268,5 +278,19 @@ mod tests {
         assert!(!is_of("crm", TableRef::new("public", "users"), "ref"));
         assert!(!is_of("shop", TableRef::new("public", "users"), "Ref"));
         assert!(!is_of("crm", TableRef::query("users"), "Ref"));
+    }
+
+    #[test]
+    fn a_column_has_one_type() {
+        for (list, is_twice) in [
+            ("shop.orders.code = integer, Shop.orders.code = text", true),
+            ("shop.orders.code = integer, shop.main.orders.code = text", true),
+            ("shop.orders.code = integer, shop.orders.\"CODE\" = text", true),
+            ("shop.orders.\"code\" = integer, shop.orders.\"CODE\" = text", false),
+            ("shop.a.orders.code = integer, shop.b.orders.code = text", false),
+        ] {
+            let refused = TypeMapping::parse_list(list).err().map(|error| error.message().contains("twice"));
+            assert_eq!(refused, is_twice.then_some(true), "{list}");
+        }
     }
 }

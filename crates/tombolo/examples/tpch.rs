@@ -5,11 +5,13 @@
 //! ```
 //!
 //! The tables and the folder are those of `cargo xtask bench tpch`: `data/lake` has the Parquet files, and `data/queries` the
-//! queries. A line of input is the number of a query, or a statement of its own over the sources `pg`, `maria` and `lake`. An
+//! queries. A line of input is the number of a query, or a statement of its own over the sources `pg`, `maria`,
+//! `lake` and `tables`. An
 //! answer is a line of JSON: the milliseconds from the question to the last row, the rows as text, and, from the receipt, the
-//! rows and the bytes that each source has sent. A line that begins with `explain` prints the plan as text, one that begins with
-//! `analyze` runs the query as well. All questions are put to one engine, which keeps its connections and what it knows of the
-//! tables.
+//! rows and the bytes that each source has sent. A line that begins with `plan` is answered by the milliseconds of planning alone,
+//! over four sources if it says so: `tables` has the tables of the servers as Parquet files. One that begins with `explain` prints
+//! the plan as text, one that begins with `analyze` runs the query as well. All questions are put to one engine, which keeps its
+//! connections and what it knows of the tables.
 
 // A program for people and scripts, which talks to them.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -49,17 +51,18 @@ async fn main() -> ExitCode {
 
 async fn converse(postgres: &str, mariadb: &str, data: &Path) -> Result<()> {
     let registry = tombolo_connectors::registry();
-    let lake = data.join("lake");
     let sources = vec![
         source(&registry, "pg", postgres)?,
         source(&registry, "maria", mariadb)?,
-        source(&registry, "lake", &format!("file://{}", lake.display()))?,
+        source(&registry, "lake", &format!("file://{}", data.join("lake").display()))?,
+        source(&registry, "tables", &format!("file://{}", data.join("tables").display()))?,
     ];
     let engine = Engine::try_new(EngineConfig { registry, sources, settings: Settings::default(), state_dir: None })?;
     println!("{}", json!({ "ready": format!("Tombolo {}", env!("CARGO_PKG_VERSION")) }));
     for line in stdin().lines() {
         let line = line.map_err(|error| Error::new(ErrorCode::Usage, format!("standard input ends: {error}")))?;
         let outcome = match line.split_once(' ') {
+            Some(("plan", rest)) => plan(&engine, rest, data).await,
             Some((word @ ("explain" | "analyze"), rest)) => explain(&engine, rest, data, word == "analyze").await,
             _ => answer(&engine, &line, data).await,
         };
@@ -131,6 +134,12 @@ fn moved(receipt: &Receipt) -> (Vec<Value>, Vec<Value>) {
         *bytes += sub_query.bytes;
     }
     sources.iter().map(|(source, (rows, bytes))| (json!([source, rows]), json!([source, bytes]))).unzip()
+}
+
+async fn plan(engine: &Engine, question: &str, data: &Path) -> Result<()> {
+    let (explanation, _) = engine.explain(&statement(question, data)?, false, QueryOptions::default()).await?;
+    println!("{}", json!({ "ms": explanation.planning_ms, "rows": [] }));
+    Ok(())
 }
 
 async fn explain(engine: &Engine, question: &str, data: &Path, is_run: bool) -> Result<()> {

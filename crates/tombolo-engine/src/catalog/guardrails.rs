@@ -1,5 +1,8 @@
 use tombolo_connector::{Error, ErrorCode, Result, TableRef, nearest_name};
 
+/// A LIMIT up to this reads a part of any table that is worth a rule, unless the config says another number.
+const LIMIT_OF_UNKNOWN: u64 = 100_000;
+
 /// What queries may not do to one source. The default forbids nothing.
 ///
 /// `max_scanned` counts all that one query reads from the source. The other rules are about single tables; they hold for every
@@ -131,6 +134,14 @@ impl<'a> TableRules<'a> {
         let denies = self.own.and_then(|own| own.deny_full_scan).unwrap_or(self.source.deny_full_scan);
         let small = self.own.and_then(|own| own.full_scan_rows).or(self.source.full_scan_rows);
         denies && rows.zip(small).is_none_or(|(rows, small)| rows > small)
+    }
+
+    /// The highest LIMIT that keeps a table with an unknown number of rows from being read whole.
+    pub(crate) fn limit_of_unknown(&self) -> u64 {
+        self.own
+            .and_then(|own| own.full_scan_rows)
+            .or(self.source.full_scan_rows)
+            .map_or(LIMIT_OF_UNKNOWN, |rows| rows.max(LIMIT_OF_UNKNOWN))
     }
 
     /// The most rows of an answer that is sorted and has no limit.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use datafusion::common::JoinType;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
 use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec};
-use crate::fuse::{CountedJoin, SideCounts};
+use crate::fuse::{CountedJoin, SideCounts, Which};
 use crate::plan::{expr_text, is_across, is_text, type_text};
 use crate::pushdown::NotPushedPart;
 
@@ -56,7 +56,7 @@ fn outcome(snapshot: &ScanSnapshot) -> SubQueryOutcome {
         SubQueryOutcome::Failed
     } else if snapshot.opened == 0 {
         SubQueryOutcome::NotRun
-    } else if snapshot.finished == snapshot.opened {
+    } else if snapshot.finished == snapshot.opened && snapshot.opened >= snapshot.announced {
         SubQueryOutcome::Finished
     } else {
         SubQueryOutcome::Stopped
@@ -90,7 +90,7 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
     // A semi or an anti join puts out rows of one side only; of the other it cannot be told which rows matched.
     let (left, right) = match join.join_type {
         // Rows were read and then not needed.
-        _ if !complete && join.part_by_part.load(Ordering::Relaxed) => (None, None),
+        _ if !complete => (None, None),
         _ if pairs => (Some(counts.left.matched), Some(counts.right.matched)),
         JoinType::LeftAnti | JoinType::RightAnti if join.null_aware => (None, None),
         JoinType::LeftSemi => (Some(counts.output_rows), None),
@@ -99,6 +99,12 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
         JoinType::RightAnti => (None, counts.right.rows.checked_sub(counts.output_rows)),
         _ => (None, None),
     };
+    // Rows that are looked up for each part may come more than once.
+    let looked_up = join.looked_up.get();
+    let left = left.filter(|_| looked_up != Some(&Which::Left));
+    let right = right.filter(|_| looked_up != Some(&Which::Right));
+    // Where the keys of another join have left out partners, there were more.
+    let is_foreign = counts.left.reduced && counts.right.reduced;
     JoinReceipt {
         id: join.id,
         kind: kind(join.join_type).to_owned(),
@@ -106,7 +112,9 @@ pub(crate) fn join(join: &CountedJoin) -> JoinReceipt {
         left: side(&join.left_tables, counts.left, left),
         right: side(&join.right_tables, counts.right, right),
         output_rows: counts.output_rows,
-        fan_out: (pairs && counts.left.matched > 0).then(|| counts.pairs as f64 / counts.left.matched as f64),
+        fan_out: left
+            .filter(|matched| pairs && *matched > 0 && !is_foreign)
+            .map(|matched| counts.pairs as f64 / matched as f64),
         complete,
     }
 }
@@ -146,7 +154,10 @@ pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
 /// What a reader should know of a plan: join keys of one source that have different types and are converted to be compared.
 pub(crate) fn notices(plan: &LogicalPlan) -> Vec<String> {
     let mut notices = Vec::new();
-    collect_notices(plan, &mut notices);
+    let _ = plan.apply_with_subqueries(|plan| {
+        collect_notices(plan, &mut notices);
+        Ok(TreeNodeRecursion::Continue)
+    });
     notices
 }
 
@@ -179,8 +190,5 @@ fn collect_notices(plan: &LogicalPlan, notices: &mut Vec<String>) {
                 }
             }
         }
-    }
-    for input in plan.inputs() {
-        collect_notices(input, notices);
     }
 }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType};
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::union::UnionExec;
 use tombolo_connector::{Connector, Result, RowCount, Scan, ScanJoin};
 
@@ -89,6 +90,8 @@ pub(crate) fn sorted_rows(plan: &Arc<dyn ExecutionPlan>) -> Option<Expected> {
             .into_iter()
             .filter_map(|side| sorted_rows([left, right][side]))
             .max_by_key(|rows| rows.least),
+        // What OFFSET leaves out is sorted too.
+        (None, [input]) if plan.is::<GlobalLimitExec>() => sorted_rows(input),
         (None, [input]) if matches!(plan.cardinality_effect(), CardinalityEffect::Equal) => sorted_rows(input),
         _ => None,
     }

@@ -91,7 +91,7 @@ pub struct KeyReceipt {
     pub to: String,
     /// Distinct keys that were collected; `None` where the query did not come so far.
     pub collected: Option<u64>,
-    /// Requests that the keys were sent in; `None` where they were not sent.
+    /// Requests with keys that were sent; `None` where they were not to be sent.
     pub requests: Option<usize>,
     /// Why they were not sent.
     pub reason: Option<String>,
@@ -152,7 +152,8 @@ pub struct JoinReceipt {
     pub right: JoinSideReceipt,
     /// Rows that came out.
     pub output_rows: u64,
-    /// Pairs for each matched left row; `None` where the join does not pair rows, or none matched.
+    /// Pairs for each matched left row; `None` where the join does not pair rows, none matched, or partners may have been left
+    /// out, since reading ended early or the keys of another join were shipped.
     pub fan_out: Option<f64>,
     /// False when an input was not read to its end, so that the counts are of what was read.
     pub complete: bool,
@@ -165,7 +166,7 @@ pub struct JoinSideReceipt {
     pub tables: Vec<String>,
     /// Rows that entered the join.
     pub rows: u64,
-    /// Rows that found a partner; `None` where the join cannot tell.
+    /// Rows that found a partner; `None` where the join cannot tell, or reading ended before that was known.
     pub matched: Option<u64>,
     /// Whether the source was asked for rows with certain keys only, so that nothing is known of its other rows.
     #[serde(default)]

@@ -18,7 +18,7 @@ use super::advice::advice;
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::{KeyReport, SourceScanExec};
-use crate::fuse::{CollectKeysExec, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
+use crate::fuse::{CollectKeysExec, Counter, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
 use crate::plan::plain_physical;
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
@@ -68,8 +68,8 @@ impl Steps {
         }
         if let Some(counter) = cast::<JoinCountExec>(plan) {
             let mut step = self.through(plan);
-            if counter.is_above() {
-                self.add_counts(&mut step, counter);
+            if counter.work().is_above() {
+                self.add_counts(&mut step, counter.work());
             }
             return step;
         }
@@ -271,7 +271,7 @@ impl Steps {
         }
     }
 
-    fn add_counts(&self, step: &mut PlanStep, counter: &JoinCountExec) {
+    fn add_counts(&self, step: &mut PlanStep, counter: &Counter) {
         if step.operator != "join" {
             return;
         }

@@ -11,6 +11,7 @@ pub struct ScanCounters {
     rows: AtomicU64,
     bytes: AtomicU64,
     batches: AtomicU64,
+    announced: AtomicUsize,
     opened: AtomicUsize,
     finished: AtomicUsize,
     failed: AtomicUsize,
@@ -30,6 +31,8 @@ pub struct ScanSnapshot {
     pub bytes: u64,
     /// Batches delivered.
     pub batches: u64,
+    /// Streams that are known to be needed before they are opened: requests with keys.
+    pub announced: usize,
     /// Streams opened.
     pub opened: usize,
     /// Streams read to their end.
@@ -48,6 +51,10 @@ impl ScanCounters {
     /// Makes counters at zero.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    pub(super) fn announce(&self, streams: usize) {
+        self.announced.fetch_add(streams, Ordering::Relaxed);
     }
 
     pub(super) fn open(&self) {
@@ -92,6 +99,7 @@ impl ScanCounters {
             rows: self.rows.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             batches: self.batches.load(Ordering::Relaxed),
+            announced: self.announced.load(Ordering::Relaxed),
             opened: self.opened.load(Ordering::Relaxed),
             finished: self.finished.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),

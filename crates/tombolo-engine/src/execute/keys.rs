@@ -20,7 +20,7 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
     /// Waits for the keys, and decides what is asked of the source.
     async fn choose(&self) -> Result<KeyChoice>;
 
-    /// Takes note of what becomes of batches: in how many requests they are sent, or why they are not.
+    /// Takes note of what becomes of batches: how many of them are sent so far, or why they are not.
     fn settle(&self, outcome: std::result::Result<usize, &str>);
 
     /// Waits for the keys, and says how long it is expected to take to read what is then asked, in milliseconds.
@@ -64,7 +64,7 @@ pub struct KeyReport {
     pub read_all_ms: f64,
     /// Distinct keys that were collected; `None` before that is done.
     pub keys: Option<u64>,
-    /// Requests with keys; `None` where the source is read without.
+    /// Requests with keys that were sent; `None` where the source is read without.
     pub batches: Option<usize>,
     /// Why the source was read otherwise than was planned.
     pub reason: Option<String>,
@@ -76,9 +76,16 @@ pub(super) struct KeyedRead {
     reader: Arc<dyn ScanReader>,
     dress: Dress,
     supplies: Vec<Arc<dyn KeySupply>>,
-    choice: OnceCell<KeyChoice>,
+    choice: OnceCell<Chosen>,
     /// The next request that no stream has taken yet.
     next: AtomicUsize,
+}
+
+/// What the source is asked: everything, or the batches of one of the supplies.
+#[derive(Debug)]
+enum Chosen {
+    ReadAll,
+    Batches(Arc<dyn KeySupply>, Vec<KeyBatch>),
 }
 
 impl KeyedRead {
@@ -87,7 +94,7 @@ impl KeyedRead {
     }
 
     /// Several joins may offer keys to one scan; the source is given those that leave the fewest rows.
-    async fn choice(&self) -> Result<&KeyChoice> {
+    async fn choice(&self) -> Result<&Chosen> {
         let choose = || async {
             let mut offers: Vec<(f64, &Arc<dyn KeySupply>, Vec<KeyBatch>)> = Vec::new();
             for supply in &self.supplies {
@@ -101,10 +108,11 @@ impl KeyedRead {
             }
             offers.sort_by(|(share, ..), (other, ..)| share.total_cmp(other));
             let mut offers = offers.into_iter();
-            let Some((share, supply, batches)) = offers.next() else { return Ok(KeyChoice::ReadAll) };
-            supply.settle(Ok(batches.len()));
+            let Some((_, supply, batches)) = offers.next() else { return Ok(Chosen::ReadAll) };
+            supply.settle(Ok(0));
+            self.dress.counters.announce(batches.len() * self.reader.key_partitions().max(1));
             offers.for_each(|(_, supply, _)| supply.settle(Err("the keys of another join leave fewer rows")));
-            Ok(KeyChoice::Batches { batches, share })
+            Ok(Chosen::Batches(Arc::clone(supply), batches))
         };
         self.choice.get_or_try_init(choose).await
     }
@@ -148,16 +156,17 @@ impl State {
         let reader = &self.read.reader;
         let dress = &self.read.dress;
         let (opened, promise) = match self.read.choice().await? {
-            KeyChoice::ReadAll => {
+            Chosen::ReadAll => {
                 if std::mem::replace(&mut self.has_read_all, true) || self.partition >= reader.partitions() {
                     return Ok(None);
                 }
                 (reader.open(self.partition, None, &self.task), dress.promise.clone())
             }
-            KeyChoice::Batches { batches, .. } => {
+            Chosen::Batches(supply, batches) => {
                 let streams = reader.key_partitions().max(1);
                 let at = self.read.next.fetch_add(1, Ordering::Relaxed);
                 let Some(keys) = batches.get(at / streams) else { return Ok(None) };
+                supply.settle(Ok(at / streams + 1));
                 // How many rows have one of the keys was not counted before.
                 (reader.open(at % streams, Some(keys), &self.task), None)
             }

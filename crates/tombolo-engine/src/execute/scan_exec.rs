@@ -10,10 +10,10 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use tombolo_connector::{NativeQuery, PlannedScan, RowCount, ScanInput, ScanReader, ScanStatistics};
+use tombolo_connector::{NativeQuery, PlannedScan, RowCount, Scan, ScanInput, ScanReader, ScanStatistics};
 
 use super::budget::Budget;
 use super::counted_stream::Dress;
@@ -121,9 +121,11 @@ impl SourceScanExec {
         self.supplies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether it can be asked for rows of single keys.
+    /// Whether it can be asked for rows of single keys. Of rows that a limit has chosen it cannot: the next request may choose
+    /// others.
     pub fn takes_keys(&self) -> bool {
-        matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty()
+        let is_cut = |scan: &Scan| matches!(scan, Scan::Limit { .. } | Scan::Sort { fetch: Some(_), .. });
+        matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty() && !self.scan.scan.any(&is_cut)
     }
 
     /// The same scan, which waits for these keys too; it is read over up to `streams` streams, and `statistics` are what is
@@ -261,15 +263,6 @@ impl ExecutionPlan for SourceScanExec {
             (Input::Plan(_), Some(plan)) if children.is_empty() => Ok(Arc::new(self.with_plan(plan)?)),
             _ => internal_err!("a source scan was given a wrong number of inputs"),
         }
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        #[expect(deprecated, reason = "one way to rebuild serves both calls")]
-        self.with_new_children(children)
     }
 
     fn repartitioned(&self, target: usize, config: &ConfigOptions) -> Result<Option<Arc<dyn ExecutionPlan>>> {

@@ -8,7 +8,6 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::stats::ColumnStatistics;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_datafusion_err, internal_err};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -16,15 +15,14 @@ use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionMapping;
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{ExecutionPlan, PlanProperties};
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use futures::{Stream, StreamExt};
 
 use super::count_node::{CountedJoin, JoinCount, RowIds};
 use super::tally::Which;
+use crate::one_input::{OneInput, OneInputExec};
 
 /// Turns the counting nodes into operators.
 #[derive(Debug)]
@@ -45,12 +43,13 @@ impl ExtensionPlanner for JoinCountPlanner {
         if let Some(node) = node.as_any().downcast_ref::<RowIds>() {
             let work = Work::Enter { which: node.which, with_column: node.with_column };
             let schema = Arc::clone(node.schema.inner());
-            let exec = JoinCountExec::try_new(Arc::clone(&node.join), work, schema, Arc::clone(input))?;
-            return Ok(Some(Arc::new(exec)));
+            let counter = Counter { join: Arc::clone(&node.join), work, schema };
+            return Ok(Some(Arc::new(JoinCountExec::try_new(counter, Arc::clone(input))?)));
         }
         let Some(node) = node.as_any().downcast_ref::<JoinCount>() else { return Ok(None) };
         let work = Work::Leave { ids: node.ids };
-        let exec = JoinCountExec::try_new(Arc::clone(&node.join), work, input.schema(), Arc::clone(input))?;
+        let counter = Counter { join: Arc::clone(&node.join), work, schema: input.schema() };
+        let exec = JoinCountExec::try_new(counter, Arc::clone(input))?;
         Ok(Some(without_ids(Arc::new(exec), node.ids)?))
     }
 }
@@ -79,33 +78,16 @@ enum Work {
 }
 
 /// Counts the rows of a join for the receipt; passes all of them on unchanged.
-#[derive(Debug)]
-pub struct JoinCountExec {
+pub type JoinCountExec = OneInputExec<Counter>;
+
+#[derive(Debug, Clone)]
+pub struct Counter {
     join: Arc<CountedJoin>,
     work: Work,
     schema: SchemaRef,
-    input: Arc<dyn ExecutionPlan>,
-    properties: Arc<PlanProperties>,
 }
 
-impl JoinCountExec {
-    fn try_new(join: Arc<CountedJoin>, work: Work, schema: SchemaRef, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
-        let below = input.properties();
-        let equivalences = match work {
-            Work::Enter { .. } => {
-                // Columns keep their positions, so what orders the input orders the output. Constants count too: DataFusion
-                // drops a sort by one below, and must find it above.
-                let columns: Vec<usize> = (0..input.schema().fields().len()).collect();
-                let mapping = ProjectionMapping::from_indices(&columns, &input.schema())?;
-                below.equivalence_properties().project(&mapping, Arc::clone(&schema))
-            }
-            Work::Leave { .. } => below.equivalence_properties().clone(),
-        };
-        let partitioning = below.output_partitioning().clone();
-        let properties = PlanProperties::new(equivalences, partitioning, below.emission_type, below.boundedness);
-        Ok(Self { join, work, schema, input, properties: Arc::new(properties) })
-    }
-
+impl Counter {
     /// The join that is counted.
     pub fn join(&self) -> &Arc<CountedJoin> {
         &self.join
@@ -117,6 +99,14 @@ impl JoinCountExec {
         match self.work {
             Work::Enter { which, .. } => vec![of(which)],
             Work::Leave { .. } => vec![of(Which::Left), of(Which::Right)],
+        }
+    }
+
+    /// The side of its join that it stands on.
+    pub(super) fn side(&self) -> Option<Which> {
+        match self.work {
+            Work::Enter { which, .. } => Some(which),
+            Work::Leave { .. } => None,
         }
     }
 
@@ -138,104 +128,61 @@ fn without_ids(plan: Arc<dyn ExecutionPlan>, ids: Option<(usize, usize)>) -> Res
     Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
 }
 
-impl DisplayAs for JoinCountExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl OneInput for Counter {
+    const NAME: &'static str = "JoinCountExec";
+
+    fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match self.work {
             Work::Enter { which: Which::Left, .. } => "left input",
             Work::Enter { which: Which::Right, .. } => "right input",
             Work::Leave { .. } => "output",
         };
-        write!(f, "JoinCountExec: {place} of join #{}", self.join.id)
-    }
-}
-
-impl ExecutionPlan for JoinCountExec {
-    fn name(&self) -> &'static str {
-        "JoinCountExec"
+        write!(f, ": {place} of join #{}", self.join.id)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.pop() {
-            Some(input) if children.is_empty() => {
-                Ok(Arc::new(Self::try_new(Arc::clone(&self.join), self.work, Arc::clone(&self.schema), input)?))
+    fn properties(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Arc<PlanProperties>> {
+        let below = input.properties();
+        let equivalences = match self.work {
+            Work::Enter { .. } => {
+                // Columns keep their positions, so what orders the input orders the output. Constants count too: DataFusion
+                // drops a sort by one below, and must find it above.
+                let columns: Vec<usize> = (0..input.schema().fields().len()).collect();
+                let mapping = ProjectionMapping::from_indices(&columns, &input.schema())?;
+                below.equivalence_properties().project(&mapping, Arc::clone(&self.schema))
             }
-            _ => internal_err!("a join counter takes one input"),
-        }
+            Work::Leave { .. } => below.equivalence_properties().clone(),
+        };
+        let partitioning = below.output_partitioning().clone();
+        Ok(Arc::new(PlanProperties::new(equivalences, partitioning, below.emission_type, below.boundedness)))
     }
 
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        #[expect(deprecated, reason = "one way to rebuild serves both calls")]
-        self.with_new_children(children)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let inner = self.input.execute(partition, context)?;
+    fn stream(
+        &self,
+        inner: SendableRecordBatchStream,
+        _: usize,
+        _: &Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         if let Work::Enter { which, .. } = self.work {
             self.join.tally.side(which).open();
         }
-        Ok(Box::pin(CountStream {
-            inner,
-            join: Arc::clone(&self.join),
-            work: self.work,
-            schema: Arc::clone(&self.schema),
-            finished: false,
-        }))
+        Ok(Box::pin(CountStream { inner, counter: self.clone(), finished: false }))
     }
 
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        let Some(below) = inputs.first() else { return Ok(Arc::new(Statistics::new_unknown(&self.schema))) };
+    fn statistics(&self, below: &Arc<Statistics>) -> Arc<Statistics> {
+        let Work::Enter { with_column: true, .. } = self.work else { return Arc::clone(below) };
         let mut statistics = Statistics::clone(below);
-        if let Work::Enter { with_column: true, .. } = self.work {
-            statistics.column_statistics.push(ColumnStatistics::new_unknown());
-        }
-        Ok(Arc::new(statistics))
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
+        statistics.column_statistics.push(ColumnStatistics::new_unknown());
+        Arc::new(statistics)
     }
 }
 
 struct CountStream {
     inner: SendableRecordBatchStream,
-    join: Arc<CountedJoin>,
-    work: Work,
-    schema: SchemaRef,
+    counter: Counter,
     finished: bool,
 }
 
-impl CountStream {
+impl Counter {
     fn counted(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
         let columns = match self.work {
@@ -271,12 +218,12 @@ impl Stream for CountStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = futures::ready!(self.inner.poll_next_unpin(cx));
         Poll::Ready(match polled {
-            Some(batch) => Some(batch.and_then(|batch| self.counted(batch))),
+            Some(batch) => Some(batch.and_then(|batch| self.counter.counted(batch))),
             None => {
-                if let Work::Enter { which, .. } = self.work
+                if let Work::Enter { which, .. } = self.counter.work
                     && !std::mem::replace(&mut self.finished, true)
                 {
-                    self.join.tally.side(which).finish();
+                    self.counter.join.tally.side(which).finish();
                 }
                 None
             }
@@ -286,6 +233,6 @@ impl Stream for CountStream {
 
 impl RecordBatchStream for CountStream {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.counter.schema)
     }
 }

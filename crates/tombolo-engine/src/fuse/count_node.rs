@@ -1,7 +1,6 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field};
@@ -31,8 +30,8 @@ pub struct CountedJoin {
     pub right_tables: Vec<String>,
     /// What it has seen so far.
     pub tally: JoinTally,
-    /// Whether it is done part by part, so that of rows that were read and not joined nothing is known.
-    pub part_by_part: AtomicBool,
+    /// The side that is looked up for each part of the other, where that is done: its rows may come several times.
+    pub looked_up: OnceLock<Which>,
     /// The ways in which it could be done, the chosen one first and the others by what they are expected to cost.
     pub strategies: OnceLock<Vec<JoinStrategy>>,
 }
@@ -91,7 +90,7 @@ fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
         left_tables: tables_of(&join.left),
         right_tables: tables_of(&join.right),
         tally: JoinTally::default(),
-        part_by_part: AtomicBool::new(false),
+        looked_up: OnceLock::new(),
         strategies: OnceLock::new(),
     });
     let pairs = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);

@@ -9,8 +9,8 @@ mod either_exec;
 pub mod ship;
 mod tally;
 
-pub use count_exec::{JoinCountExec, JoinCountPlanner};
+pub use count_exec::{Counter, JoinCountExec, JoinCountPlanner};
 pub use count_node::{CountedJoin, JoinStrategy, count_joins};
 pub use either_exec::{EitherExec, EitherPlanner};
 pub use ship::{CollectKeysExec, LookupJoinExec, ShipKeysRule};
-pub use tally::{JoinCounts, JoinTally, SideCounts};
+pub use tally::{JoinCounts, JoinTally, SideCounts, Which};

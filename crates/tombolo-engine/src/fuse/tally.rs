@@ -27,8 +27,10 @@ pub(super) struct Side {
 
 /// Which side of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd)]
-pub(super) enum Which {
+pub enum Which {
+    /// The left one.
     Left,
+    /// The right one.
     Right,
 }
 

@@ -14,6 +14,7 @@ mod origin;
 mod relations;
 mod scope;
 mod session;
+mod size;
 mod sort_merge;
 mod text;
 mod using;
@@ -33,15 +34,15 @@ use crate::catalog::{Catalog, SearchPlace, SourceTable};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
-pub(crate) use cartesian::{BaseColumn, base_column, estimated_rows};
 pub(crate) use checked::{checked_sum, plain, plain_physical};
 pub(crate) use guards::UnorderedExec;
 #[cfg(test)]
 pub(crate) use keys::conversion_to;
 pub(crate) use keys::{KeyConversion, compare_keys, is_across, is_text, safely, widens};
 pub(crate) use names::named_output;
-pub(crate) use origin::{Origin, origin};
+pub(crate) use origin::{BaseColumn, Origin, base_column, origin};
 pub(crate) use session::new_session;
+pub(crate) use size::{estimated_rows, is_of_one_table};
 pub(crate) use text::{expr_text, join_texts, type_text};
 
 /// Resolves the names of a statement and plans it, without any optimisation yet.

@@ -1,29 +1,75 @@
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::common::Column;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, TableScan};
 use tombolo_connector::TableDescription;
 
-use crate::catalog::SourceTable;
+use crate::catalog::{Source, SourceTable};
+
+/// A table of a source, wherever it stands in a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseTable {
+    source: Arc<Source>,
+    description: Arc<TableDescription>,
+}
+
+impl BaseTable {
+    fn of(scan: &TableScan) -> Option<Self> {
+        let table = (scan.source.as_ref() as &dyn Any).downcast_ref::<SourceTable>()?;
+        Some(Self { source: Arc::clone(table.source()), description: Arc::clone(table.description()) })
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        self.source.name()
+    }
+
+    pub(crate) fn description(&self) -> &TableDescription {
+        &self.description
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.source() == other.source() && self.description.table == other.description.table
+    }
+
+    /// Its name with that of its source.
+    fn path(&self) -> String {
+        format!("{}.{}", self.source(), self.description.table)
+    }
+
+    /// Whether these columns hold all of a unique key of this table.
+    pub(crate) fn has_unique_key_among(&self, columns: &[BaseColumn]) -> bool {
+        let holds = |name: &str| columns.iter().any(|column| column.name == name && column.table.is(self));
+        self.description().has_key_among(holds)
+    }
+}
 
 /// A column of a table of a source.
 #[derive(Debug, Clone)]
-pub(crate) struct SourceColumn {
-    /// The source's name.
-    pub(crate) source: String,
-    /// The table.
-    pub(crate) table: Arc<TableDescription>,
-    /// The column's name.
+pub(crate) struct BaseColumn {
+    pub(crate) table: BaseTable,
     pub(crate) name: String,
+}
+
+impl BaseColumn {
+    /// How many values it has, where that is known.
+    pub(crate) fn distinct(&self) -> Option<f64> {
+        self.table.description.distinct(&self.name)
+    }
+
+    /// Whether no value stands in it twice.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.table.has_unique_key_among(std::slice::from_ref(self))
+    }
 }
 
 /// Where a column of a plan came from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
     /// The columns that it was made from, by their names as `source.schema.table.column`.
-    pub(crate) columns: BTreeMap<String, SourceColumn>,
+    pub(crate) columns: BTreeMap<String, BaseColumn>,
     /// Whether it is computed, rather than one column as it is.
     pub(crate) computed: bool,
 }
@@ -35,7 +81,7 @@ impl Origin {
     }
 
     /// The stored column that it is, with its full name.
-    pub(crate) fn column(&self) -> Option<(&str, &SourceColumn)> {
+    pub(crate) fn column(&self) -> Option<(&str, &BaseColumn)> {
         match self.columns.iter().next() {
             Some((name, column)) if !self.computed && self.columns.len() == 1 => Some((name, column)),
             _ => None,
@@ -44,21 +90,39 @@ impl Origin {
 
     /// The names of the sources that it came from.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
-        self.columns.values().map(|column| column.source.as_str())
+        self.columns.values().map(|column| column.table.source())
     }
+}
+
+/// The column of a source that a column of a plan is, unchanged.
+pub(crate) fn base_column(plan: &LogicalPlan, column: &Column) -> Option<BaseColumn> {
+    base_column_at(plan, plan.schema().maybe_index_of_column(column)?)
+}
+
+/// The same of the column at a position.
+pub(crate) fn base_column_at(plan: &LogicalPlan, index: usize) -> Option<BaseColumn> {
+    origin(plan, index).column().map(|(_, column)| column.clone())
+}
+
+/// The tables of sources that a plan reads.
+pub(crate) fn tables_read(plan: &LogicalPlan) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            names.extend(BaseTable::of(scan).map(|table| table.path()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    names
 }
 
 /// Where one output column of a plan came from.
 pub(crate) fn origin(plan: &LogicalPlan, index: usize) -> Origin {
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let table = (scan.source.as_ref() as &dyn Any).downcast_ref::<SourceTable>();
-            let column = scan.projected_schema.field(index).name();
-            let named = table.map(|table| {
-                let source = table.source().name().to_owned();
-                let path = format!("{source}.{}.{column}", table.description().table);
-                (path, SourceColumn { source, table: Arc::clone(table.description()), name: column.clone() })
-            });
+            let name = scan.projected_schema.field(index).name();
+            let named = BaseTable::of(scan)
+                .map(|table| (format!("{}.{name}", table.path()), BaseColumn { table, name: name.clone() }));
             Origin { columns: named.into_iter().collect(), computed: false }
         }
         LogicalPlan::Projection(projection) => of_expr(&projection.expr[index], &projection.input),
@@ -122,6 +186,22 @@ fn of_expr(expr: &Expr, input: &LogicalPlan) -> Origin {
     let of_column = |column: &Column| input.schema().maybe_index_of_column(column).map(|index| origin(input, index));
     match expr.clone().unalias() {
         Expr::Column(column) => of_column(&column).unwrap_or_else(|| Origin::computed([])),
-        other => Origin::computed(other.column_refs().into_iter().filter_map(of_column)),
+        Expr::ScalarSubquery(subquery) => origin(&subquery.subquery, 0),
+        other => {
+            let columns = other.column_refs().into_iter().filter_map(of_column);
+            Origin::computed(columns.chain(scalar_subqueries(&other)))
+        }
     }
+}
+
+/// Where the values of the scalar sub-selects in an expression came from.
+pub(crate) fn scalar_subqueries(expr: &Expr) -> Vec<Origin> {
+    let mut origins = Vec::new();
+    let _ = expr.apply(|expr| {
+        if let Expr::ScalarSubquery(subquery) = expr {
+            origins.push(origin(&subquery.subquery, 0));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    origins
 }

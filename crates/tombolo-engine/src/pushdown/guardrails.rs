@@ -165,7 +165,10 @@ fn check_table(scan: &SourceScan, table: &ScanTable, held: &Held) -> Result<()> 
     }
     let rows = description.statistics.rows.value();
     // A limit above the number of rows is none.
-    let is_cut = held.fetch.is_some_and(|fetch| rows.is_none_or(|rows| (fetch as u64) < rows));
+    let is_cut = held.fetch.is_some_and(|fetch| match rows {
+        Some(rows) => (fetch as u64) < rows,
+        None => fetch as u64 <= rules.limit_of_unknown(),
+    });
     if restricted.is_empty() && !is_cut && rules.denies_full_scan(rows) {
         return Err(read_whole(scan, description, &rules).into());
     }
@@ -229,15 +232,19 @@ fn read_whole(scan: &SourceScan, description: &TableDescription, rules: &TableRu
         .unwrap_or_default();
     let example = description.columns.get(leading).map(|_| example(description, leading));
     let (detail, hint) = match (withheld(scan, None), example) {
-        (None, Some(example)) => (String::new(), format!("Add a condition such as {example}, or a LIMIT.")),
+        (None, Some(example)) => (String::new(), format!("Add a condition such as {example}")),
         (reason, _) => (
             reason.map(|reason| format!("; {reason}")).unwrap_or_default(),
-            "Add a condition that the source evaluates, or a LIMIT.".to_owned(),
+            "Add a condition that the source evaluates".to_owned(),
         ),
+    };
+    let limit = match rows {
+        Some(_) => "or a LIMIT".to_owned(),
+        None => format!("or a LIMIT of {} at the most", grouped(rules.limit_of_unknown())),
     };
     refused(source, format!("{} would be read whole", named(source, description)))
         .with_detail(format!("`{key}` forbids that; it has {size}{detail}"))
-        .with_hint(format!("{hint} Keys of a join do not count."))
+        .with_hint(format!("{hint}, {limit}. Keys of a join do not count."))
 }
 
 fn require_key(source: &str, rules: &TableRules<'_>) -> String {
@@ -251,8 +258,14 @@ fn named(source: &str, description: &TableDescription) -> String {
 /// Why a filter was not given to the source: one that names this column, or any.
 fn withheld(scan: &SourceScan, column: Option<&str>) -> Option<String> {
     let filters = scan.not_pushed.iter().filter(|part| part.operator == "filter");
-    let mut filters = filters.filter(|part| column.is_none_or(|column| part.part.contains(column)));
+    let mut filters = filters.filter(|part| column.is_none_or(|column| names(&part.part, column)));
     filters.find_map(|part| Some(format!("`{}` is evaluated here: {}", part.part, part.reason.as_ref()?)))
+}
+
+/// Whether the text of a predicate names a column.
+fn names(text: &str, column: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == column)
+        || text.contains(&format!("\"{column}\""))
 }
 
 /// A predicate on a column as it could stand in a statement.

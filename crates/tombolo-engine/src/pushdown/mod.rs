@@ -5,6 +5,7 @@
 
 mod candidate;
 mod either;
+mod expressions;
 mod guardrails;
 mod node;
 mod order;

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType, Result, TableReference, internal_err};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
@@ -12,6 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use super::candidate::Candidate;
+use super::expressions::{is_movable, renamed};
 use crate::cost::{distinct, grouped, largest_table, moved};
 use crate::plan::checked_sum;
 
@@ -232,7 +232,10 @@ fn over_join(aggregate: &Aggregate) -> Result<Option<OverJoin>> {
             LogicalPlan::Join(join) => {
                 // A column that is grouped by under two names would be there once.
                 let is_twice = (1..group.len()).any(|at| group[..at].contains(&group[at]));
-                return Ok((!is_twice).then(|| (join.clone(), group, aggregates)));
+                // What is computed for a group of rows must be what would be computed for each of them.
+                let keys = join.on.iter().flat_map(|(left, right)| [left, right]);
+                let is_movable = keys.chain(&join.filter).chain(&group).chain(&aggregates).all(is_movable);
+                return Ok((is_movable && !is_twice).then(|| (join.clone(), group, aggregates)));
             }
             LogicalPlan::Projection(projection) => {
                 let mut columns = HashMap::new();
@@ -241,16 +244,9 @@ fn over_join(aggregate: &Aggregate) -> Result<Option<OverJoin>> {
                     columns.insert(Column::from(projection.schema.qualified_field(at)), column);
                 }
                 for expr in group.iter_mut().chain(&mut aggregates) {
-                    let renamed = std::mem::take(expr).transform(|expr| {
-                        Ok(match expr {
-                            Expr::Column(column) => match columns.get(&column) {
-                                Some(below) => Transformed::yes(Expr::Column(below.clone())),
-                                None => Transformed::no(Expr::Column(column)),
-                            },
-                            other => Transformed::no(other),
-                        })
-                    })?;
-                    *expr = renamed.data;
+                    let renamed = renamed(expr, |column| columns.get(column).cloned().map(Expr::Column))?;
+                    let Some(renamed) = renamed else { return Ok(None) };
+                    *expr = renamed;
                 }
                 input = projection.input.as_ref();
             }

@@ -1,9 +1,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, JoinType, Result};
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, Sort, SortExpr};
+
+use super::expressions;
+use crate::plan::estimated_rows;
 
 /// Takes the first rows of an order from the side that a join keeps whole, before the join.
 ///
@@ -73,20 +76,11 @@ fn below(plan: &LogicalPlan, keys: &[SortExpr], fetch: usize) -> Result<Option<L
 
 /// Keys over the columns below; none where a column is not there.
 fn renamed(keys: &[SortExpr], below: impl Fn(&Column) -> Option<Expr>) -> Result<Option<Vec<SortExpr>>> {
-    let mut renamed = Vec::with_capacity(keys.len());
-    for key in keys {
-        if key.expr.column_refs().into_iter().any(|column| below(column).is_none()) {
-            return Ok(None);
-        }
-        let expr = key.expr.clone().transform(|expr| {
-            Ok(match &expr {
-                Expr::Column(column) => below(column).map_or(Transformed::no(expr), Transformed::yes),
-                _ => Transformed::no(expr),
-            })
-        })?;
-        renamed.push(SortExpr::new(expr.data, key.asc, key.nulls_first));
-    }
-    Ok(Some(renamed))
+    let key = |key: &SortExpr| {
+        let expr = expressions::renamed(&key.expr, &below)?;
+        Ok(expr.map(|expr| SortExpr::new(expr, key.asc, key.nulls_first)))
+    };
+    keys.iter().map(key).collect()
 }
 
 fn is_of(keys: &[SortExpr], schema: &DFSchema) -> bool {
@@ -94,7 +88,7 @@ fn is_of(keys: &[SortExpr], schema: &DFSchema) -> bool {
     columns.into_iter().all(|column| schema.has_column(column))
 }
 
-/// Whether no more rows than these come anyway.
+/// Whether no more rows than these come anyway, as far as is known.
 fn is_limited(plan: &LogicalPlan, fetch: usize) -> bool {
-    plan.max_rows().is_some_and(|rows| rows <= fetch)
+    plan.max_rows().is_some_and(|rows| rows <= fetch) || estimated_rows(plan).is_some_and(|rows| rows <= fetch as f64)
 }

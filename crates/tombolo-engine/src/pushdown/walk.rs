@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -57,11 +58,14 @@ pub(super) struct Walk {
     rules: PushdownRules,
     split: Strategy,
     keep_order: bool,
+    /// Sides of joins that were visited for an aggregate that is not split after all.
+    visited: RefCell<Vec<(Arc<LogicalPlan>, Walked)>>,
 }
 
 impl Walk {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { rules: settings.pushdown, split: settings.split_aggregates, keep_order: false }
+        let visited = RefCell::default();
+        Self { rules: settings.pushdown, split: settings.split_aggregates, keep_order: false, visited }
     }
 
     pub(super) fn visit(&self, plan: LogicalPlan) -> Result<Walked> {
@@ -296,8 +300,13 @@ impl Walk {
         }
         let ways = Split::ways(aggregate)?;
         let Some(Join { left, right, .. }) = ways.first().map(|way| &way.join) else { return Ok(None) };
-        let mut sides = [self.visit(left.as_ref().clone())?, self.visit(right.as_ref().clone())?];
+        let (left, right) = (Arc::clone(left), Arc::clone(right));
+        let mut sides = [self.side(&left)?, self.side(&right)?];
+        let keep = |[one, other]: [Walked; 2]| {
+            self.visited.borrow_mut().extend([(left, one), (right, other)]);
+        };
         if same_source(&sides).is_some() {
+            keep(sides);
             return Ok(None);
         }
         let mut best: Option<(f64, Split, Candidate)> = None;
@@ -317,7 +326,10 @@ impl Walk {
                 best = Some((gain, way, accepted));
             }
         }
-        let Some((_, way, mut grouped)) = best else { return Ok(None) };
+        let Some((_, way, mut grouped)) = best else {
+            keep(sides);
+            return Ok(None);
+        };
         describe_others(&way.join, &mut sides);
         if let Walked::There(own) = &sides[way.side] {
             grouped.not_pushed.clone_from(&own.not_pushed);
@@ -411,8 +423,18 @@ impl Walk {
         self.here(LogicalPlan::Union(Union { inputs, schema }))
     }
 
+    /// Visits a side of a join, unless it was visited for the aggregate above.
+    fn side(&self, plan: &Arc<LogicalPlan>) -> Result<Walked> {
+        let mut visited = self.visited.borrow_mut();
+        if let Some(at) = visited.iter().position(|(known, _)| Arc::ptr_eq(known, plan)) {
+            return Ok(visited.swap_remove(at).1);
+        }
+        drop(visited);
+        self.visit(plan.as_ref().clone())
+    }
+
     fn join(&self, join: Join) -> Result<Walked> {
-        let mut sides = [self.visit((*join.left).clone())?, self.visit((*join.right).clone())?];
+        let mut sides = [self.side(&join.left)?, self.side(&join.right)?];
         if same_source(&sides).is_some() {
             let [left, right] = sides;
             return match (left.candidate(), right.candidate()) {

@@ -92,6 +92,22 @@ async fn sampled_values_say_it_where_names_do_not() {
     ");
 }
 
+/// A key is unique among the rows of its table, and not among those of a join.
+#[tokio::test]
+async fn a_key_that_a_join_repeats_makes_no_single_row() {
+    let lab = lab().await;
+    let engine = engine(&lab);
+    let joined = "SELECT u.id, o.order_id FROM shop.users u JOIN shop.orders o ON o.buyer = u.id";
+    for sql in [
+        format!("SELECT count(*) FROM web.visits v CROSS JOIN ({joined} LIMIT 50) s WHERE s.id = 7"),
+        format!(
+            "SELECT count(*) FROM ({joined}) s JOIN shop.users p ON p.id = s.id CROSS JOIN (SELECT * FROM web.visits LIMIT 2) v"
+        ),
+    ] {
+        assert!(refused(&engine, &sql, QueryOptions::default()).await.contains("Cartesian product"), "{sql}");
+    }
+}
+
 /// Of a large table only the first rows are sampled; what is sampled of the other is looked for in all of it.
 #[tokio::test]
 async fn sampled_values_are_looked_for_in_all_of_a_large_table() {

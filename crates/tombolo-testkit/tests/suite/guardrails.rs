@@ -268,6 +268,7 @@ async fn a_full_scan_is_refused_where_it_is_denied() {
             "SELECT * FROM shop.events LIMIT 998 OFFSET 2",
             "SELECT * FROM shop.events OFFSET 2",
             "SELECT * FROM blind.seen",
+            "SELECT * FROM blind.seen LIMIT 100001",
             "SELECT e.id FROM shop.users u JOIN shop.events e ON e.user_id = u.id WHERE u.name = 'x'",
             "SELECT e.id FROM shop.users u JOIN shop.events e ON e.user_id = u.id LIMIT 3",
             "SELECT name FROM shop.users WHERE id NOT IN (SELECT user_id FROM shop.events)",
@@ -291,7 +292,7 @@ async fn a_full_scan_is_refused_where_it_is_denied() {
     insta::assert_snapshot!(said(&engine, "SELECT count(*) FROM blind.seen").await, @r"
     guardrail_refused: table `main.seen` of source `blind` would be read whole
     `sources.blind.guardrails.deny_full_scan` forbids that; it has an unknown number of rows
-    Add a condition such as `id = 1`, or a LIMIT. Keys of a join do not count.
+    Add a condition such as `id = 1`, or a LIMIT of 100,000 at the most. Keys of a join do not count.
     ");
     let limited = QueryOptions { limit: Some(5), ..QueryOptions::default() };
     assert_eq!(ask_with(&engine, "SELECT * FROM shop.events", limited).await.unwrap().rows(), 5);

@@ -432,3 +432,35 @@ async fn servers_are_asked_for_their_own_values() {
         }
     }
 }
+
+#[tokio::test]
+async fn sub_selects_lists_and_cases_compare_by_the_same_rules() {
+    let lab = lab().await;
+    for (sql, wanted) in [
+        (
+            "SELECT o.id FROM shop.orders o WHERE o.ref = (SELECT max(c.id) FROM crm.customers c WHERE c.id < 7)",
+            "SELECT o.id FROM shop.orders o WHERE o.ref = (SELECT CAST(max(c.id) AS VARCHAR) FROM crm.customers c WHERE c.id < 7)",
+        ),
+        (
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o ON c.id IN (o.ref, 2)",
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o ON CAST(c.id AS VARCHAR) = o.ref OR c.id = 2",
+        ),
+        (
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o ON o.id < 10 AND c.id NOT IN (o.ref, o.number)",
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o
+                ON o.id < 10 AND CAST(c.id AS VARCHAR) <> o.ref AND c.id <> o.number",
+        ),
+        (
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o
+                ON o.id < 10 AND CASE c.id WHEN o.ref THEN true WHEN 2 THEN true ELSE false END",
+            "SELECT c.id, o.id FROM crm.customers c JOIN shop.orders o
+                ON o.id < 10 AND CASE WHEN CAST(c.id AS VARCHAR) = o.ref THEN true WHEN c.id = 2 THEN true ELSE false END",
+        ),
+    ] {
+        let (given, wanted) = (answer(&lab, lab.settings(), sql).await, answer(&lab, lab.settings(), wanted).await);
+        assert_same(sql, &given, &wanted);
+        assert!(given.rows() > 0, "{sql}");
+        let [notice] = given.receipt.notices.as_slice() else { panic!("{sql}: {:?}", given.receipt.notices) };
+        assert!(notice.contains("are compared as integers"), "{sql}: {notice}");
+    }
+}

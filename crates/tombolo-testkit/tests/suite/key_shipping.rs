@@ -118,9 +118,10 @@ async fn every_kind_of_join_moves_only_what_can_match() {
         ("SELECT c.name FROM crm.customers c WHERE c.id NOT IN (SELECT customer_id FROM shop.orders)", &[]),
         ("SELECT c.name, o.id FROM crm.customers c JOIN shop.orders o ON o.customer_id IS NOT DISTINCT FROM c.id", &[]),
         ("SELECT c.name, o.id FROM crm.customers c JOIN shop.orders o ON o.customer_id < c.id AND o.id < 3", &[]),
+        // Several requests could be for other rows each.
         (
             "SELECT c.name, o.id FROM crm.customers c JOIN (SELECT * FROM shop.orders LIMIT 4000) o ON o.customer_id = c.id",
-            &few,
+            &[],
         ),
         // Which rows are the first, and which number they have, depends on all of them.
         (

@@ -109,3 +109,55 @@ async fn a_side_that_is_rather_read_whole_is_read_once() {
     let keys = &parts.receipt.sub_queries.iter().find(|query| query.source == "small").unwrap().keys;
     assert!(keys[0].reason.is_some(), "{keys:?}");
 }
+
+#[tokio::test]
+async fn a_first_part_without_keys_does_not_end_the_parts() {
+    let mut lab = lab().await;
+    // The first hundred have no device; the other rows have.
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)";
+    lab.sqlite("late").execute(&format!(
+        "CREATE TABLE marks (id INTEGER PRIMARY KEY, device INTEGER);
+         {numbers} INSERT INTO marks SELECT i, CASE WHEN i > 100 THEN i END FROM n; ANALYZE;"
+    ));
+    let sql = "SELECT m.id, d.name FROM late.marks m JOIN park.devices d ON d.id = m.device LIMIT 10";
+    let found = answer(&lab, Strategy::Adaptive, sql).await;
+    assert_eq!(found.rows(), 10);
+    assert!(rows_of(&found.receipt, "park") < 1_000, "{:?}", found.receipt.sub_queries);
+    let sql = "SELECT m.id, d.name FROM late.marks m JOIN park.devices d ON d.id = m.device";
+    let (parts, whole) = (answer(&lab, Strategy::Always, sql).await, answer(&lab, Strategy::Never, sql).await);
+    same(sql, (&parts.schema, &parts.batches), (&whole.schema, &whole.batches), Rules::default())
+        .unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[tokio::test]
+async fn of_the_side_that_is_looked_up_no_share_is_told() {
+    let lab = lab().await;
+    let sql = "SELECT e.id, d.name FROM log.events e LEFT JOIN park.devices d ON d.id = e.device";
+    let parts = answer(&lab, Strategy::Always, sql).await;
+    let [join] = parts.receipt.joins.as_slice() else { panic!("{:?}", parts.receipt.joins) };
+    let whole = answer(&lab, Strategy::Never, sql).await;
+    let [wanted] = whole.receipt.joins.as_slice() else { panic!("{:?}", whole.receipt.joins) };
+    assert!(join.complete);
+    assert_eq!((join.left.rows, join.left.matched), (wanted.left.rows, wanted.left.matched));
+    // Devices come for each part that has them.
+    assert!(join.right.matched.is_none() && wanted.right.matched.is_some(), "{join:?} {wanted:?}");
+    assert_eq!(join.fan_out, wanted.fan_out);
+}
+
+#[tokio::test]
+async fn a_source_is_not_asked_while_it_is_read_for_the_same_join() {
+    let lab = lab().await;
+    // SQLite refuses the condition, so that the join is done here.
+    let sql = "SELECT a.id, b.id FROM log.events a LEFT JOIN log.events b ON a.device = b.id AND reverse(a.kind) < b.kind LIMIT 10";
+    for lookup in [Strategy::Adaptive, Strategy::Always] {
+        let found = answer(&lab, lookup, sql).await;
+        assert_eq!(found.rows(), 10);
+        let [join] = found.receipt.joins.as_slice() else { panic!("{:?}", found.receipt.joins) };
+        assert_eq!(join.left.tables, join.right.tables);
+        let steps = format!(
+            "{:?}",
+            lab.engine_with(settings(&lab, lookup)).explain(sql, false, Default::default()).await.unwrap().0.root
+        );
+        assert!(!steps.contains("lookup"), "{steps}");
+    }
+}

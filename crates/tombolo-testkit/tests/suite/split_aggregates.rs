@@ -139,3 +139,46 @@ async fn rows_come_where_there_are_too_many_groups() {
         assert_eq!((native.contains("GROUP BY"), rows), (grouped, wanted), "{sql}: {native}");
     }
 }
+
+#[tokio::test]
+async fn what_is_drawn_for_each_row_is_drawn_after_the_join() {
+    let lab = lab().await;
+    let join = "FROM shop.orders o JOIN crm.customers c ON o.customer_id = c.id";
+    for sql in [
+        // As many groups as rows, and not as groups that a source would make.
+        format!("SELECT count(*) AS n FROM (SELECT random() AS r, count(*) AS rows {join} GROUP BY 1) d"),
+        format!("SELECT sum(rows) AS n FROM (SELECT random() AS r, count(*) AS rows {join} GROUP BY 1) d"),
+    ] {
+        let answer = with(&lab, Strategy::Always, &sql).await;
+        assert_eq!(answer.table(), with(&lab, Strategy::Never, &sql).await.table(), "{sql}");
+    }
+    let sql = format!("SELECT count(*) AS n {join} AND o.amount * c.least >= 0 AND random() + o.amount > 0.5");
+    assert!(with(&lab, Strategy::Always, &sql).await.rows() == 1);
+}
+
+#[tokio::test]
+async fn a_sub_select_in_a_group_or_a_condition_is_read_too() {
+    let lab = lab().await;
+    let join = "FROM shop.orders o JOIN crm.customers c ON o.customer_id = c.id";
+    for sql in [
+        format!("SELECT o.amount + (SELECT min(id) FROM crm.customers) AS g, count(*) {join} GROUP BY 1"),
+        format!("SELECT count(*) {join} AND o.amount < c.least + (SELECT max(price) FROM shop.orders)"),
+        format!("SELECT c.region, sum(o.amount + (SELECT max(id) FROM shop.orders)) {join} GROUP BY c.region"),
+    ] {
+        rows_of_shop(&lab, &sql).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_source_would_begin_for_nothing_is_planned_once() {
+    let lab = lab().await;
+    // Each level offers its join to be split, and is refused.
+    let mut sql = "SELECT customer_id AS k, count(*) AS n FROM shop.orders GROUP BY customer_id".to_owned();
+    for level in 0..7 {
+        sql = format!(
+            "SELECT a.k, min(a.n) AS n FROM ({sql}) a JOIN (SELECT customer_id AS k{level} FROM shop.orders) b ON a.k = b.k{level} GROUP BY a.k"
+        );
+    }
+    let answer = with(&lab, Strategy::Adaptive, &format!("SELECT count(*) AS n FROM ({sql}) d")).await;
+    assert_eq!(answer.rows(), 1);
+}

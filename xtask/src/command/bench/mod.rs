@@ -33,6 +33,7 @@ pub(crate) struct Args {
     /// startup: from the start of the command line to the first row, with the catalog warm.
     /// scan: a whole table of PostgreSQL and of MariaDB into Arrow, beside the servers' own bytes and other readers.
     /// join: customers in MariaDB with their orders in PostgreSQL, beside a hand-written program and other engines.
+    /// plan: from the text of a statement to its plan, for TPC-H and for a join of four sources.
     /// tpch: the queries of TPC-H over PostgreSQL, MariaDB and Parquet files, beside other engines
     name: Option<String>,
     /// How often [default: 3 for tpch, 7 for join, 30 for the others]
@@ -57,6 +58,7 @@ static BENCHES: &[Bench] = &[
     Bench { name: "startup", runs: 30, run: |runs, _| startup::run(runs) },
     Bench { name: "scan", runs: 30, run: |runs, _| scan::run(runs) },
     Bench { name: "join", runs: 7, run: |runs, _| join::run(runs) },
+    Bench { name: "plan", runs: 30, run: |runs, _| tpch::run_plan(runs) },
     Bench { name: "tpch", runs: 3, run: |runs, args| tpch::run(runs, &args.tpch) },
 ];
 

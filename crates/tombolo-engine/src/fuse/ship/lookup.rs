@@ -1,34 +1,33 @@
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{JoinType, Result, internal_datafusion_err, internal_err};
+use datafusion::common::{JoinType, Result, Statistics, internal_datafusion_err, internal_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::execution_plan::{EmissionType, ReplaceChildrenOptions};
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::stream::try_unfold;
+use futures::stream::{self, try_unfold};
 use futures::{StreamExt, TryStreamExt};
 
 use super::collect::KeyCollector;
-use super::exec::CollectKeysExec;
-use super::rule::{Giver, Join, ShipKeysRule, Side, Way, counted, estimated_rows};
+use super::exec::CollectKeys;
+use super::rule::{Giver, Join, ShipKeysRule, Side, Way, counted, estimated_rows, passes_rows};
 use super::shipment::Shipment;
+use crate::catalog::Source;
 use crate::cost::{KeyTarget, UNKNOWN_ROWS, moved};
 use crate::execute::{KeyChoice, KeyReport, KeySupply, SourceScanExec};
-use crate::fuse::JoinCountExec;
 use crate::settings::Strategy;
 
 /// Rows in the first part, where no fewer are wanted.
@@ -70,7 +69,9 @@ impl ShipKeysRule {
         let Some(join) = Join::of(plan) else { return Ok(None) };
         let mut best: Option<(f64, Way)> = None;
         for from in outer_sides(join.join_type) {
-            if !is_one_scan(join.side(from.other())) {
+            let Some(source) = one_source(join.side(from.other())) else { continue };
+            // The outer side stays open while the other is asked: a source with few connections would wait for itself.
+            if reads_from(join.side(*from), source) {
                 continue;
             }
             let giver = Giver::of(&join, *from)?;
@@ -121,24 +122,27 @@ fn cost(plan: &Plan, outer: &Plan, giver: &Giver, target: &KeyTarget, wanted: us
     (2.0 * part_by_part < whole).then_some(part_by_part)
 }
 
-/// Whether a side can be read again and again: one sub-query, with nothing above it that keeps anything.
-fn is_one_scan(plan: &Plan) -> bool {
+/// The source of a side that can be read again and again: one sub-query, with nothing above it that keeps anything.
+fn one_source(plan: &Plan) -> Option<&Arc<Source>> {
     if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
-        return scan.takes_keys();
+        return scan.takes_keys().then(|| &scan.scan().source);
     }
-    let passes = plan.is::<ProjectionExec>()
-        || plan.is::<FilterExec>()
-        || plan.is::<JoinCountExec>()
-        || plan.is::<CooperativeExec>()
-        || plan.is::<CoalescePartitionsExec>();
-    passes && plan.fetch().is_none() && plan.children().into_iter().all(is_one_scan)
+    let [input] = plan.children().try_into().ok()?;
+    if passes_rows(plan) && plan.fetch().is_none() { one_source(input) } else { None }
+}
+
+fn reads_from(plan: &Plan, source: &Arc<Source>) -> bool {
+    let scan = plan.downcast_ref::<SourceScanExec>();
+    scan.is_some_and(|scan| Arc::ptr_eq(&scan.scan().source, source))
+        || plan.children().into_iter().any(|input| reads_from(input, source))
 }
 
 impl LookupJoinExec {
     pub(super) fn over(rule: &ShipKeysRule, plan: &Plan, way: Way, wanted: Option<usize>) -> Result<Plan> {
         let join = Join::of(plan).ok_or_else(|| internal_datafusion_err!("a lookup is not over a join"))?;
-        if let Some(counted) = counted(join.side(Side::Left)) {
-            counted.part_by_part.store(true, Ordering::Relaxed);
+        if let Some((counted, which)) = counted(join.side(way.from.other())) {
+            // The plan is made once, and may be made again with less memory.
+            let _ = counted.looked_up.set(which);
         }
         let told = Arc::new(Told::default());
         rule.follow(&join, way.from, &way.giver, &mut |scan, offer| {
@@ -184,14 +188,12 @@ impl LookupJoinExec {
     }
 
     /// The join of one part of the outer side.
-    fn part(&self, rows: RecordBatch) -> Result<(Plan, Arc<Shipment>)> {
+    fn part(&self, given: Plan) -> Result<(Plan, Arc<Shipment>)> {
         let hash = self.join.downcast_ref::<HashJoinExec>();
         let hash = hash.ok_or_else(|| internal_datafusion_err!("a lookup is not over a hash join"))?;
         let whole = Join::of(&self.join).ok_or_else(|| internal_datafusion_err!("a lookup is not over a join"))?;
-        let schema = rows.schema();
-        let given: Plan = MemorySourceConfig::try_new_exec(&[vec![rows]], Arc::clone(&schema), None)?;
         let keys = whole.keys(self.way.from);
-        let collector = Arc::new(KeyCollector::try_new(keys, &schema, self.rule.limits.max_keys)?);
+        let collector = Arc::new(KeyCollector::try_new(keys, &given.schema(), self.rule.limits.max_keys)?);
         let mut shipped = None;
         let taking = self.rule.follow(&whole, self.way.from, &self.way.giver, &mut |scan, offer| {
             let shipment = Arc::new(self.rule.shipment(&collector, &self.way.giver, scan, offer));
@@ -201,7 +203,7 @@ impl LookupJoinExec {
         let (Some(taking), Some(shipment)) = (taking, shipped) else {
             return internal_err!("a lookup has nothing to look up in");
         };
-        let giving: Plan = Arc::new(CollectKeysExec::new(given, collector));
+        let giving = CollectKeys::of(given, collector)?;
         let children = match self.way.from {
             Side::Left => vec![giving, single(taking)],
             Side::Right => vec![single(taking), giving],
@@ -282,11 +284,12 @@ impl KeySupply for Told {
 struct Parts {
     exec: LookupJoinExec,
     task: Arc<TaskContext>,
-    outer: SendableRecordBatchStream,
+    /// None once all of it is in a part.
+    outer: Option<SendableRecordBatchStream>,
     /// Rows that were read and are in no part yet.
     rest: Option<RecordBatch>,
-    /// Rows of the next part.
-    size: usize,
+    /// Rows of the next part; none where it is all that is left.
+    size: Option<usize>,
     current: Option<(SendableRecordBatchStream, Arc<Shipment>)>,
 }
 
@@ -297,10 +300,9 @@ impl Parts {
                 if let Some(batch) = stream.next().await {
                     return batch.map(Some);
                 }
-                let report = shipment.report();
                 // Where the source was read whole once, it need not be for each part.
-                let is_read = report.batches.is_none();
-                self.size = if is_read { usize::MAX } else { self.size.saturating_mul(GROWTH).min(LARGEST_PART) };
+                let is_read = shipment.report().reason.is_some();
+                self.size = self.size.filter(|_| !is_read).map(|size| size.saturating_mul(GROWTH).min(LARGEST_PART));
                 self.current = None;
             }
             let Some(rows) = self.rows().await? else { return Ok(None) };
@@ -311,11 +313,18 @@ impl Parts {
     }
 
     /// The rows of the next part, if there are any.
-    async fn rows(&mut self) -> Result<Option<RecordBatch>> {
+    async fn rows(&mut self) -> Result<Option<Plan>> {
+        let Some(outer) = &mut self.outer else { return Ok(None) };
+        let schema = outer.schema();
+        let Some(size) = self.size else {
+            let Some(outer) = self.outer.take() else { return Ok(None) };
+            let rows = stream::iter(self.rest.take().map(Ok)).chain(outer);
+            return Rest::plan(Box::pin(RecordBatchStreamAdapter::new(schema, rows))).map(Some);
+        };
         let mut batches: Vec<RecordBatch> = self.rest.take().into_iter().collect();
         let mut count: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        while count < self.size {
-            let Some(batch) = self.outer.next().await else { break };
+        while count < size {
+            let Some(batch) = outer.next().await else { break };
             let batch = batch?;
             count += batch.num_rows();
             batches.push(batch);
@@ -323,12 +332,43 @@ impl Parts {
         if count == 0 {
             return Ok(None);
         }
-        let rows = concat_batches(&self.outer.schema(), &batches)?;
-        if count <= self.size {
-            return Ok(Some(rows));
+        let mut rows = concat_batches(&schema, &batches)?;
+        if count > size {
+            self.rest = Some(rows.slice(size, count - size));
+            rows = rows.slice(0, size);
         }
-        self.rest = Some(rows.slice(self.size, count - self.size));
-        Ok(Some(rows.slice(0, self.size)))
+        Ok(Some(MemorySourceConfig::try_new_exec(&[vec![rows]], schema, None)?))
+    }
+}
+
+/// All rows that are left, which are read once.
+struct Rest {
+    schema: SchemaRef,
+    rows: Mutex<Option<SendableRecordBatchStream>>,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
+}
+
+impl Rest {
+    fn plan(rows: SendableRecordBatchStream) -> Result<Plan> {
+        let schema = rows.schema();
+        let rest = Self { schema: Arc::clone(&schema), rows: Mutex::new(Some(rows)) };
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(rest)], None, None, false, None)?))
+    }
+}
+
+impl PartitionStream for Rest {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner).take();
+        rows.unwrap_or_else(|| Box::pin(EmptyRecordBatchStream::new(Arc::clone(&self.schema))))
     }
 }
 
@@ -375,17 +415,16 @@ impl ExecutionPlan for LookupJoinExec {
         Ok(Arc::new(Self::new(join, rule, way, self.first, told)))
     }
 
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        #[expect(deprecated, reason = "one way to rebuild serves both calls")]
-        self.with_new_children(children)
-    }
-
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        self.join.child_stats_requests(partition)
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        self.join.statistics_from_inputs(inputs, args)
     }
 
     fn execute(&self, _: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -393,7 +432,7 @@ impl ExecutionPlan for LookupJoinExec {
         let (rule, way, told) = (self.rule.clone(), self.way.clone(), Arc::clone(&self.told));
         let exec = Self::new(Arc::clone(&self.join), rule, way, self.first, told);
         let metrics = BaselineMetrics::new(&self.metrics, 0);
-        let parts = Parts { exec, task, outer, rest: None, size: self.first, current: None };
+        let parts = Parts { exec, task, outer: Some(outer), rest: None, size: Some(self.first), current: None };
         let batches = try_unfold(parts, |mut parts| async move { Ok(parts.next().await?.map(|batch| (batch, parts))) });
         let batches = batches.inspect_ok(move |batch| metrics.record_output(batch.num_rows()));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))

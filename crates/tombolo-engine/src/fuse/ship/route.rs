@@ -87,7 +87,7 @@ impl Route<'_> {
         }
         if let Some(counter) = plan.downcast_ref::<JoinCountExec>() {
             let before = self.reduced.len();
-            self.reduced.extend(counter.reduced());
+            self.reduced.extend(counter.work().reduced());
             let followed = self.inputs(plan, |_| wanted);
             self.reduced.truncate(before);
             return followed;

@@ -21,14 +21,14 @@ use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 use super::collect::KeyCollector;
 use super::convert::{WayBack, made_of};
 use super::cost::{read_all_ms, target};
-use super::exec::CollectKeysExec;
+use super::exec::CollectKeys;
 use super::lookup::LookupJoinExec;
 use super::route::{Route, Wanted};
 use super::shipment::{Shipment, Taken};
 use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
 use crate::fuse::count_exec::JoinCountExec;
-use crate::fuse::{CountedJoin, JoinStrategy};
+use crate::fuse::{CountedJoin, JoinStrategy, Which};
 use crate::settings::{KeyShipping, Strategy};
 
 /// The share of rows that a filter is held to let through: DataFusion's own default.
@@ -75,23 +75,22 @@ impl ShipKeysRule {
         let Some(join) = Join::of(&plan) else { return Ok(plan) };
         let mut best: Option<Way> = None;
         let read_all = [Side::Left, Side::Right].map(|side| read_all_sides(join.side(side))).iter().sum();
-        let mut strategies = vec![JoinStrategy { name: "read both sides".to_owned(), read_ms: read_all }];
+        let mut chosen = JoinStrategy { name: "read both sides".to_owned(), read_ms: read_all };
+        let mut strategies = Vec::new();
         for from in join.givers() {
             let way = self.way(&join, *from)?;
-            if let Some(saved) = way.expected {
-                let name = format!("key shipping from {}", way.giver.names.join(", "));
-                strategies.push(JoinStrategy { name, read_ms: (read_all - saved).max(0.0) });
-            }
+            let Some(saved) = way.expected else { continue };
+            let name = format!("key shipping from {}", way.giver.names.join(", "));
+            let mut strategy = JoinStrategy { name, read_ms: (read_all - saved).max(0.0) };
             if way.gain > best.as_ref().map_or(0.0, |best| best.gain) {
+                std::mem::swap(&mut strategy, &mut chosen);
                 best = Some(way);
             }
+            strategies.push(strategy);
         }
         strategies.sort_by(|one, other| one.read_ms.total_cmp(&other.read_ms));
-        let chosen = best
-            .as_ref()
-            .map_or("read both sides".to_owned(), |way| format!("key shipping from {}", way.giver.names.join(", ")));
-        strategies.sort_by_key(|strategy| strategy.name != chosen);
-        if let Some(counted) = counted(join.side(Side::Left)) {
+        strategies.insert(0, chosen);
+        if let Some((counted, _)) = counted(join.side(Side::Left)) {
             // The plan is made once, and may be made again with less memory.
             let _ = counted.strategies.set(strategies);
         }
@@ -144,7 +143,7 @@ impl ShipKeysRule {
             Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))
         })?;
         let Some(taking) = taking else { return Ok(Arc::clone(plan)) };
-        let giving: Plan = Arc::new(CollectKeysExec::new(Arc::clone(giving), collector));
+        let giving = CollectKeys::of(Arc::clone(giving), collector)?;
         let children = match way.from {
             Side::Left => vec![giving, taking],
             Side::Right => vec![taking, giving],
@@ -329,18 +328,12 @@ impl Giver {
         };
         let mut names: Vec<String> = keys.iter().map(text).collect();
         let mut of_table: Option<f64> = None;
-        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &[_]| {
-            for wanted in wanted {
-                if let Some(known) = distinct(&scan.scan().scan, wanted.at) {
-                    of_table = Some(of_table.map_or(known, |other| other.max(known)));
-                }
-                if let Some(text) = names.get_mut(wanted.key) {
-                    *text = name(scan, wanted.at);
-                }
+        join.each_stored(from, &mut |scan, wanted| {
+            of_table = distinct(&scan.scan().scan, wanted.at).into_iter().chain(of_table).reduce(f64::max);
+            if let Some(text) = names.get_mut(wanted.key) {
+                *text = name(scan, wanted.at);
             }
-            Ok(None)
-        };
-        Route { visit: &mut visit, reduced: Vec::new() }.follow(side, &join.wanted(from))?;
+        })?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
         let keys = of_table.map_or(rows, |distinct| rows.min(distinct));
         // The rows of this side are kept until the other is read. Where they are expected to be more, that must be worth it as
@@ -402,6 +395,28 @@ impl<'a> Join<'a> {
         self.on.iter().map(of).collect()
     }
 
+    /// Goes to each stored column that a key of one side is.
+    fn each_stored(&self, side: Side, found: &mut dyn FnMut(&SourceScanExec, &Wanted)) -> Result<()> {
+        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &[_]| {
+            wanted.iter().for_each(|wanted| found(scan, wanted));
+            Ok(None)
+        };
+        Route { visit: &mut visit, reduced: Vec::new() }.follow(self.side(side), &self.wanted(side))?;
+        Ok(())
+    }
+
+    /// Distinct keys of the tables that the keys are from, where that is known.
+    fn distinct_in_tables(&self) -> Option<f64> {
+        let mut known: Option<f64> = None;
+        for side in [Side::Left, Side::Right] {
+            let mut add = |scan: &SourceScanExec, wanted: &Wanted| {
+                known = distinct(&scan.scan().scan, wanted.at).into_iter().chain(known).reduce(f64::max);
+            };
+            self.each_stored(side, &mut add).ok()?;
+        }
+        known
+    }
+
     /// The keys of one side that are made of a column of it.
     fn wanted(&self, side: Side) -> Vec<Wanted> {
         let column = |(key, expr): (usize, Arc<dyn PhysicalExpr>)| {
@@ -424,13 +439,16 @@ fn wanted_below(plan: &Plan, at: usize, wanted: Option<usize>) -> Option<usize> 
         let probes = join.maintains_input_order().get(at).copied().unwrap_or(false);
         return wanted.filter(|_| probes);
     }
-    let passes = plan.is::<ProjectionExec>()
+    plan.fetch().or(wanted).filter(|_| passes_rows(plan) || plan.is::<UnionExec>())
+}
+
+/// Whether an operator of one input passes on rows as they come, or some of them, and keeps none.
+pub(super) fn passes_rows(plan: &Plan) -> bool {
+    plan.is::<ProjectionExec>()
         || plan.is::<FilterExec>()
         || plan.is::<JoinCountExec>()
         || plan.is::<CooperativeExec>()
         || plan.is::<CoalescePartitionsExec>()
-        || plan.is::<UnionExec>();
-    plan.fetch().or(wanted).filter(|_| passes)
 }
 
 /// The milliseconds that it takes to read all sub-queries of a plan without keys of this join.
@@ -441,10 +459,11 @@ fn read_all_sides(plan: &Plan) -> f64 {
     }
 }
 
-/// The counter of a join that has this side.
-pub(super) fn counted(side: &Plan) -> Option<&Arc<CountedJoin>> {
+/// The counter of a join that has this side, and which side that is for it.
+pub(super) fn counted(side: &Plan) -> Option<(&Arc<CountedJoin>, Which)> {
     if let Some(counter) = side.downcast_ref::<JoinCountExec>() {
-        return (!counter.is_above()).then(|| counter.join());
+        let counter = counter.work();
+        return counter.side().map(|which| (counter.join(), which));
     }
     let [input] = side.children().try_into().ok()?;
     let passes = side.is::<ProjectionExec>() || side.is::<CooperativeExec>() || side.is::<CoalescePartitionsExec>();
@@ -486,12 +505,13 @@ pub(super) fn estimated_rows(plan: &Plan) -> Option<f64> {
             JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right,
             // Along a foreign key there are as many pairs as rows that refer, but for what the other side lost.
             _ => {
-                let keys = |side| Giver::of(&join, side).ok().and_then(|giver| giver.of_table);
-                let distinct = keys(Side::Left).into_iter().chain(keys(Side::Right)).reduce(f64::max);
                 let (left, right) = (left?, right?);
-                Some(distinct.map_or(left.max(right), |distinct| left * right / distinct.max(1.0)))
+                Some(join.distinct_in_tables().map_or(left.max(right), |keys| left * right / keys.max(1.0)))
             }
         };
+    }
+    if inputs.is_empty() {
+        return None;
     }
     let rows = inputs.into_iter().sum::<Option<f64>>()?;
     let rows = if plan.is::<FilterExec>() { rows * FILTERED } else { rows };

@@ -44,7 +44,7 @@ pub(super) struct Shipment {
     pub(super) reduced: Vec<Reduced>,
     pub(super) from: String,
     pub(super) to: String,
-    /// In how many requests the keys were sent, or why they were not.
+    /// In how many requests the keys were sent so far, or why they were not.
     pub(super) outcome: Mutex<Option<std::result::Result<usize, String>>>,
 }
 
@@ -69,8 +69,12 @@ impl KeySupply for Shipment {
         if outcome.is_ok() {
             self.reduced.iter().for_each(Reduced::mark);
         }
-        let outcome = outcome.map_err(ToOwned::to_owned);
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        let mut known = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(match (outcome, &*known) {
+            // Streams take batches side by side.
+            (Ok(sent), Some(Ok(before))) => Ok(sent.max(*before)),
+            (outcome, _) => outcome.map_err(ToOwned::to_owned),
+        });
     }
 
     async fn cost(&self) -> Result<f64> {

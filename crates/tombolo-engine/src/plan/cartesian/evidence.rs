@@ -2,8 +2,8 @@ use std::fmt;
 
 use datafusion::common::TableReference;
 
-use super::columns::{Relation, RelationColumn};
 use super::names::{Comparison, Reference, comparison, is_generic, is_key_like, refers, same};
+use super::relation::{Relation, RelationColumn};
 
 /// A condition that two relations may have been meant to be joined on.
 #[derive(Debug, Clone, PartialEq)]

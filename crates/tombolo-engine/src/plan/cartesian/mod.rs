@@ -1,13 +1,11 @@
 //! Cartesian products: found in the optimised plan, where every condition has become the key of its join and what is one row
 //! is known to be; refused with their size; and mended by the condition that was left out, where something says which.
 
-mod columns;
 mod evidence;
 mod names;
 mod refusal;
+mod relation;
 mod rewrite;
-mod share;
-mod size;
 mod suggest;
 mod values;
 
@@ -16,14 +14,13 @@ use std::fmt::Write;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{JoinType, TableReference};
-use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan};
+use datafusion::logical_expr::{Join, LogicalPlan};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use columns::{BaseColumn, base_column};
+use super::origin::tables_read;
+use super::size::{Size, estimate, long, relates};
 pub(crate) use refusal::{allowed_notice, change_notice, reasons, refusal, unmended};
 pub(crate) use rewrite::{Rewritten, rewritten};
-use size::{Size, estimate, is_true, long};
 pub(crate) use suggest::{Relations, Suggestion};
 pub(crate) use values::{Lookup, Sample, Samples};
 
@@ -52,11 +49,6 @@ pub(crate) struct Factor {
     /// Those of them that a condition may name without changing which rows an outer join keeps.
     relations: Vec<(TableReference, BTreeSet<String>)>,
     size: Option<Size>,
-}
-
-/// How many rows a plan is held to give; `None` where nothing is known.
-pub(crate) fn estimated_rows(plan: &LogicalPlan) -> Option<f64> {
-    estimate(plan).map(|size| size.rows)
 }
 
 /// The products of a plan that may have more than `max_rows` rows, or that nothing is known of. No more than one row on one
@@ -163,7 +155,7 @@ impl Factor {
         let mut named = |reference: &TableReference| {
             self.names.push(reference.clone());
             if kept {
-                self.relations.push((reference.clone(), columns::tables_read(plan)));
+                self.relations.push((reference.clone(), tables_read(plan)));
             }
         };
         match plan {
@@ -210,15 +202,6 @@ fn product_below(plan: &LogicalPlan) -> Option<&Join> {
 fn is_product(join: &Join) -> bool {
     let pairs = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);
     pairs && join.on.is_empty() && !relates(join)
-}
-
-/// Whether some condition of a join, of whatever kind, is about both of its sides.
-fn relates(join: &Join) -> bool {
-    let about =
-        |expr: &Expr, side: &LogicalPlan| expr.column_refs().into_iter().any(|column| side.schema().has_column(column));
-    let both = |expr: &&Expr| about(expr, &join.left) && about(expr, &join.right);
-    let filter = join.filter.as_ref().filter(|filter| !is_true(filter));
-    !join.on.is_empty() || filter.is_some_and(|filter| split_conjunction(filter).iter().any(both))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use tombolo_connector::{Error, ErrorCode};
 
 use super::evidence::Candidate;
-use super::size::long;
 use super::{Product, Suggestion};
+use crate::plan::size::long;
 
 /// The error that a product is refused with. `conditions` are those that would join it, as they would stand in the statement.
 pub(crate) fn refusal(product: &Product, suggestion: &Suggestion, conditions: &[String], max_rows: u64) -> Error {

@@ -2,8 +2,8 @@ use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
 
 use super::Product;
-use super::columns::Relation;
 use super::evidence::{Candidate, candidates};
+use super::relation::Relation;
 use super::values::{Lookup, Sample, Samples, by_values, wanted};
 
 /// The relations of a product, with all their columns; one list for each factor.

@@ -2,8 +2,8 @@ use datafusion::common::TableReference;
 
 use super::evidence::{Candidate, Evidence};
 use super::rewrite::rewritten;
-use super::size::{How, Size, long};
 use crate::parse::parse_query;
+use crate::plan::size::{How, Size, long};
 
 #[test]
 fn numbers_are_written_for_people() {

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::columns::{BaseColumn, Relation, RelationColumn};
 use super::evidence::{Candidate, Evidence, reads_the_same};
 use super::names::{Family, comparison, family, is_generic, is_key_like, refers};
+use super::relation::{Relation, RelationColumn};
+use crate::plan::origin::BaseColumn;
 
 /// The most distinct values of a column that are read.
 const SAMPLED_VALUES: usize = 1000;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
 use datafusion::physical_expr::window::StandardWindowExpr;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -8,7 +9,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 
 use super::rule::{EachOperator, Rewritten, is_join};
-use super::unordered::UnorderedExec;
+use super::unordered::unordered;
 
 /// Hides from DataFusion's rules which columns are constant below joins and grouping sets, and the order of values that
 /// aggregates over windows do not have.
@@ -23,16 +24,17 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     let has_sets = plan.downcast_ref::<AggregateExec>().is_some_and(|aggregate| !aggregate.group_expr().is_single());
     let mut plan = plan;
     if (has_sets || is_join(plan.as_ref())) && plan.children().into_iter().any(has_constants) {
-        let inputs = plan.children().into_iter().map(|input| -> Arc<dyn ExecutionPlan> {
+        let inputs = plan.children().into_iter().map(|input| {
             let input = Arc::clone(input);
-            if has_constants(&input) { Arc::new(UnorderedExec::new(input)) } else { input }
+            if has_constants(&input) { unordered(input) } else { Ok(input) }
         });
+        let inputs = inputs.collect::<Result<_>>()?;
         let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-        plan = Arc::clone(&plan).replace_children(inputs.collect(), options)?;
+        plan = Arc::clone(&plan).replace_children(inputs, options)?;
     }
     // A key can be a constant by itself; and windows say an order of their values that has the nulls at the wrong end.
     if (has_sets && has_constants(&plan)) || has_growing_windows(plan.as_ref()) {
-        plan = Arc::new(UnorderedExec::new(plan));
+        plan = unordered(plan)?;
     }
     Ok(Transformed::yes(plan))
 }

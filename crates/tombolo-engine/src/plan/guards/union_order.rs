@@ -5,7 +5,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::rule::{EachOperator, Rewritten};
-use super::unordered::UnorderedExec;
+use super::unordered::unordered;
 
 /// Hides from DataFusion's rules in which order the branches of a union are.
 ///
@@ -19,5 +19,5 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     if !plan.is::<UnionExec>() {
         return Ok(Transformed::no(plan));
     }
-    Ok(Transformed::yes(Arc::new(UnorderedExec::new(plan))))
+    Ok(Transformed::yes(unordered(plan)?))
 }

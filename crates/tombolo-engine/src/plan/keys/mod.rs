@@ -19,11 +19,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Operator, Projection, Subquery,
+    binary_expr, lit,
 };
 use tombolo_connector::{Error, ErrorCode, TextFormat, nearest_name};
 
@@ -35,7 +36,7 @@ use kinds::{Means, meet};
 use side::Side;
 pub(crate) use widening::widens;
 
-use super::origin::{Origin, origin};
+use super::origin::{Origin, origin, scalar_subqueries};
 use super::text::expr_text;
 use crate::catalog::SourceTable;
 use crate::error::from_datafusion;
@@ -61,6 +62,13 @@ pub(crate) fn compare_keys(
 pub(crate) fn is_across(left: (&Expr, &LogicalPlan), right: (&Expr, &LogicalPlan)) -> bool {
     let of = |(expr, plan): (&Expr, &LogicalPlan)| expr_origin(expr, &[plan], &[]);
     are_apart(&of(left), &of(right))
+}
+
+/// Whether an expression, which may be computed again for each of them, is of another source than one of these.
+fn is_across_any(expr: &Expr, others: &[Expr], scope: &Scope<'_>) -> bool {
+    let origin = |expr: &Expr| expr_origin(expr, scope.inputs, scope.outer);
+    let own = origin(expr);
+    !expr.is_volatile() && others.iter().any(|other| are_apart(&own, &origin(other)))
 }
 
 fn are_apart(left: &Origin, right: &Origin) -> bool {
@@ -110,8 +118,9 @@ fn expr_origin(expr: &Expr, inputs: &[&LogicalPlan], outer: &[&LogicalPlan]) -> 
         Expr::Alias(alias) => expr_origin(&alias.expr, inputs, outer),
         Expr::Column(column) => find(inputs, column),
         Expr::OuterReferenceColumn(_, column) => find(outer, column),
+        Expr::ScalarSubquery(subquery) => origin(&subquery.subquery, 0),
         other => {
-            let mut parts = Vec::new();
+            let mut parts = scalar_subqueries(other);
             let _ = other.apply(|expr| {
                 match expr {
                     Expr::Column(column) => parts.push(find(inputs, column)),
@@ -216,6 +225,24 @@ impl Walk<'_> {
                 Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
             }
             Expr::InSubquery(membership) => self.membership(membership, scope).map(Transformed::yes),
+            Expr::InList(InList { expr, list, negated }) if is_across_any(&expr, &list, scope) => {
+                let (op, join): (_, fn(Expr, Expr) -> Expr) =
+                    if negated { (Operator::NotEq, Expr::and) } else { (Operator::Eq, Expr::or) };
+                let one = |item: Expr| self.comparison(binary_expr(expr.as_ref().clone(), op, item), scope);
+                let all = list.into_iter().map(one).map(|compared| Ok(compared?.data)).collect::<Result<Vec<_>>>()?;
+                Ok(Transformed::yes(all.into_iter().reduce(join).unwrap_or_else(|| lit(negated))))
+            }
+            Expr::Case(mut case) => {
+                let whens = case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone()).collect::<Vec<_>>();
+                let Some(base) = case.expr.take_if(|base| is_across_any(base, &whens, scope)) else {
+                    return Ok(Transformed::no(Expr::Case(case)));
+                };
+                for (when, _) in &mut case.when_then_expr {
+                    let compared = binary_expr(base.as_ref().clone(), Operator::Eq, *std::mem::take(when));
+                    **when = self.comparison(compared, scope)?.data;
+                }
+                Ok(Transformed::yes(Expr::Case(case)))
+            }
             other => Ok(Transformed::no(other)),
         }
     }

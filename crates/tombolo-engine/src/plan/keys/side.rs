@@ -30,7 +30,8 @@ pub(super) struct Side {
 impl Side {
     /// A side of this origin.
     pub(super) fn new(origin: &Origin, data_type: DataType, text: impl FnOnce() -> String) -> Self {
-        let known = origin.column().and_then(|(path, column)| Some((path, column.table.column(&column.name)?)));
+        let known =
+            origin.column().and_then(|(path, column)| Some((path, column.table.description().column(&column.name)?)));
         let computed = || Self {
             type_name: type_text(&data_type),
             data_type: data_type.clone(),
@@ -71,7 +72,8 @@ impl Side {
     pub(super) fn mapping<'a>(origin: &Origin, mappings: &'a [TypeMapping]) -> Option<&'a KeyType> {
         let (_, column) = origin.column()?;
         let is_of = |mapping: &&TypeMapping| {
-            mapping.is_of_table(&column.source, &column.table.table) && mapping.is_of_column(&column.name)
+            mapping.is_of_table(column.table.source(), &column.table.description().table)
+                && mapping.is_of_column(&column.name)
         };
         mappings.iter().find(is_of).map(TypeMapping::key_type)
     }

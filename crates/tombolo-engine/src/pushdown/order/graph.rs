@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, ExprSchema, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
+
+use crate::pushdown::expressions::{self, is_movable};
 
 /// Relations, a bit each.
 pub(super) type Set = u64;
@@ -133,12 +134,6 @@ fn is_taken_apart(join: &Join) -> bool {
             JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => true,
             _ => false,
         }
-}
-
-/// Whether it does not matter for which rows, and how often, an expression is computed.
-fn is_movable(expr: &Expr) -> bool {
-    let is_subquery = |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)));
-    !expr.is_volatile() && !expr.exists(is_subquery).unwrap_or(true)
 }
 
 /// The column that an expression is, under whatever name.
@@ -275,19 +270,7 @@ impl Taking {
 
 /// An expression over the columns of relations. None where a column is not known by its full name.
 fn renamed(expr: &Expr, columns: &HashMap<Column, Column>) -> Option<Expr> {
-    if expr.column_refs().into_iter().any(|column| !columns.contains_key(column)) {
-        return None;
-    }
-    let renamed = expr.clone().transform(|expr| {
-        Ok(match expr {
-            Expr::Column(column) => match columns.get(&column) {
-                Some(below) if *below != column => Transformed::yes(Expr::Column(below.clone())),
-                _ => Transformed::no(Expr::Column(column)),
-            },
-            other => Transformed::no(other),
-        })
-    });
-    renamed.ok().map(|renamed| renamed.data)
+    expressions::renamed(expr, |column| columns.get(column).cloned().map(Expr::Column)).ok().flatten()
 }
 
 /// Brings equal columns together, so that a join may use any of them; the equalities that are left.

@@ -1,12 +1,14 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use tombolo_connector::{Answer, Connector, KeySupport, RowCount, Scan};
 
 use super::graph::Relation;
 use crate::cost::{KeyTarget, UNKNOWN_ROWS, largest_table, leads_index};
-use crate::plan::{BaseColumn, base_column, estimated_rows};
+use crate::plan::{BaseColumn, base_column, estimated_rows, is_of_one_table};
 use crate::pushdown::SourceScan;
 use crate::pushdown::candidate::Candidate;
 use crate::pushdown::walk::{Walk, Walked};
@@ -20,6 +22,16 @@ pub(super) struct Measure {
     pub(super) read: Option<Read>,
     /// The same as its source has accepted it, where that is all of it.
     pub(super) candidate: Option<Candidate>,
+    /// What its source says of keys, by column: it is asked once.
+    targets: RefCell<HashMap<Column, Option<Asked>>>,
+    distincts: RefCell<HashMap<Column, Option<f64>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    target: KeyTarget,
+    /// How many values the column has.
+    distinct: Option<f64>,
 }
 
 /// A sub-query as it is expected to be.
@@ -48,7 +60,14 @@ impl Measure {
             Some(read) if candidate.is_some() => Some(read.rows),
             read => estimated_rows(&plan).map(|rows| read.as_ref().map_or(rows, |read| rows.min(read.rows))),
         };
-        Ok(Self { plan, rows: rows.unwrap_or(UNKNOWN_ROWS).max(1.0), read, candidate })
+        Ok(Self {
+            plan,
+            rows: rows.unwrap_or(UNKNOWN_ROWS).max(1.0),
+            read,
+            candidate,
+            targets: RefCell::default(),
+            distincts: RefCell::default(),
+        })
     }
 
     fn base(&self, column: &Column) -> Option<BaseColumn> {
@@ -57,6 +76,11 @@ impl Measure {
 
     /// Distinct values that a column has before any condition, where that is known.
     pub(super) fn distinct(&self, column: &Column) -> Option<f64> {
+        let mut distincts = self.distincts.borrow_mut();
+        *distincts.entry(column.clone()).or_insert_with(|| self.counted(column))
+    }
+
+    fn counted(&self, column: &Column) -> Option<f64> {
         if is_only_group(&self.plan, column) {
             return Some(self.rows);
         }
@@ -74,8 +98,17 @@ impl Measure {
         rows.filter(|_| table.has_unique_key_among(&bases))
     }
 
-    /// What it takes to read it by keys of one of its columns, where its source takes them.
+    /// What it takes to read it by keys of one of its columns, where its source takes them. `partners` is how many values its
+    /// partners have.
     pub(super) fn by_keys(&self, column: &Column, partners: Option<f64>, batch_keys: usize) -> Option<KeyTarget> {
+        let mut targets = self.targets.borrow_mut();
+        let known = targets.entry(column.clone()).or_insert_with(|| self.target(column, batch_keys));
+        let Asked { mut target, distinct } = (*known)?;
+        target.distinct = distinct.or(partners).unwrap_or(target.looked_at / 10.0).max(1.0);
+        Some(target)
+    }
+
+    fn target(&self, column: &Column, batch_keys: usize) -> Option<Asked> {
         let read = self.read.as_ref()?;
         let KeySupport::Exact { max_keys } = read.connector.capabilities().keys else { return None };
         let at = read.scan.schema().maybe_index_of_column(column)?;
@@ -84,15 +117,16 @@ impl Measure {
         }
         let base = self.base(column);
         let is_indexed = base.is_some_and(|base| leads_index(base.table.description(), &base.name));
-        Some(KeyTarget {
+        let target = KeyTarget {
             looked_at: read.looked_at,
             rows: read.rows,
             row_bytes: read.row_bytes,
             is_grouped: read.scan.any(&|scan| matches!(scan, Scan::Aggregate(_))),
             is_indexed,
-            distinct: self.distinct(column).or(partners).unwrap_or(read.looked_at / 10.0).max(1.0),
+            distinct: 1.0,
             request_keys: max_keys.min(batch_keys).max(1),
-        })
+        };
+        Some(Asked { target, distinct: self.distinct(column) })
     }
 
     /// Whether both are read from one source.
@@ -134,28 +168,19 @@ fn below(plan: &LogicalPlan) -> Option<Read> {
     }
 }
 
-/// Whether each row of a plan is one of a table, and none is there twice.
-fn is_of_one_table(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
-            plan.inputs().into_iter().all(is_of_one_table)
-        }
-        _ => false,
-    }
-}
-
 /// Whether a plan has one row for each value of a column.
 fn is_only_group(plan: &LogicalPlan, column: &Column) -> bool {
     let Some(at) = plan.schema().maybe_index_of_column(column) else { return false };
     let below =
         |input: &LogicalPlan, at: usize| is_only_group(input, &Column::from(input.schema().qualified_field(at)));
     match plan {
-        LogicalPlan::Aggregate(aggregate) => at == 0 && aggregate.group_expr.len() == 1,
+        LogicalPlan::Aggregate(aggregate) => {
+            at == 0 && aggregate.group_expr.len() == 1 && !matches!(aggregate.group_expr[0], Expr::GroupingSet(_))
+        }
         LogicalPlan::SubqueryAlias(alias) => below(&alias.input, at),
         LogicalPlan::Filter(filter) => below(&filter.input, at),
         LogicalPlan::Projection(projection) => match projection.expr.get(at).map(|expr| expr.clone().unalias()) {
-            Some(datafusion::logical_expr::Expr::Column(column)) => is_only_group(&projection.input, &column),
+            Some(Expr::Column(column)) => is_only_group(&projection.input, &column),
             _ => false,
         },
         _ => false,

@@ -74,7 +74,12 @@ impl<'a> Search<'a> {
 
     /// The cheapest order, if it costs less than so large a share of what the statement's own does.
     pub(super) fn better(&self, share: f64) -> Option<Tree> {
-        let own = self.finished(&self.costs(&self.graph.tree)?);
+        let own = self.costs(&self.graph.tree)?;
+        if own.there.is_some() && !self.is_worst {
+            // The one source of all of them orders the joins itself.
+            return None;
+        }
+        let own = self.finished(&own);
         let best = if self.measures.len() <= TRIED { self.exhaustive() } else { self.greedy() };
         let best = self.finished(&best?);
         // What is read whole in any order says nothing of the orders.
@@ -95,7 +100,10 @@ impl<'a> Search<'a> {
     fn costs(&self, tree: &Tree) -> Option<Joined> {
         match tree {
             Tree::Leaf(at) => Some(self.leaf(*at)),
-            Tree::Join(sides) => Some(self.joined(&self.costs(&sides.0)?, &self.costs(&sides.1)?)),
+            Tree::Join(sides) => {
+                let (left, right) = (self.costs(&sides.0)?, self.costs(&sides.1)?);
+                Some(self.joined(&left, &right, self.rows(left.set | right.set)))
+            }
         }
     }
 
@@ -107,6 +115,7 @@ impl<'a> Search<'a> {
                 known.insert(set, self.leaf(set.trailing_zeros() as usize));
                 continue;
             }
+            let rows = self.rows(set);
             let mut best: Option<Joined> = None;
             let mut left = (set - 1) & set;
             while left > 0 {
@@ -115,7 +124,7 @@ impl<'a> Search<'a> {
                     && self.is_right(left, right)
                     && (left > right || self.is_dependent(right))
                 {
-                    let joined = self.joined(one, other);
+                    let joined = self.joined(one, other, rows);
                     best = Some(match best {
                         Some(best) => best.or(joined, self.is_worst),
                         None => joined,
@@ -140,7 +149,7 @@ impl<'a> Search<'a> {
                     if !is_new || !self.is_right(one.set, other.set) {
                         continue;
                     }
-                    let joined = self.joined(one, other);
+                    let joined = self.joined(one, other, self.rows(one.set | other.set));
                     let more = self.finished(&joined).cost - self.finished(one).cost - self.finished(other).cost;
                     if best.as_ref().is_none_or(|best| (more < best.2) != self.is_worst) {
                         best = Some((left, right, more, joined));
@@ -196,9 +205,9 @@ impl<'a> Search<'a> {
         Joined { set: bit(at), rows: measure.rows, here, there }
     }
 
-    fn joined(&self, left: &Joined, right: &Joined) -> Joined {
+    /// The two joined, of which so many rows come out.
+    fn joined(&self, left: &Joined, right: &Joined, rows: f64) -> Joined {
         let set = left.set | right.set;
-        let rows = self.rows(set);
         let (one, other) = (self.finished(left), self.finished(right));
         let mut reads = one.cost + other.cost;
         if let Some(cost) = self.by_keys(left, right) {

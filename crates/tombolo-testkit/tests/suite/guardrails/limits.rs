@@ -198,6 +198,8 @@ async fn a_sorted_answer_has_a_limit_or_few_rows() {
             "SELECT * FROM shop.events ORDER BY size",
             "SELECT id FROM shop.events ORDER BY size DESC, id",
             "SELECT id FROM shop.events ORDER BY size OFFSET 0",
+            // What is left out was sorted, here.
+            "SELECT id, upper(kind) AS k FROM blind.seen ORDER BY k, id OFFSET 4990",
             // Sorted here, and counted only when they come.
             "SELECT * FROM blind.seen ORDER BY size",
             "SELECT id, upper(kind) AS k FROM blind.seen ORDER BY k, id",

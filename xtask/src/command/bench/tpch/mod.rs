@@ -2,6 +2,7 @@
 
 mod answers;
 mod data;
+mod plan;
 mod report;
 
 use std::ops::RangeInclusive;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use self::data::Data;
+pub(super) use self::plan::run as run_plan;
 use self::report::{Line, Outcome};
 use super::measure::Spread;
 use super::peers::{CHDB, GLAREDB, READERS, Venv};
@@ -74,8 +76,9 @@ enum How {
 /// Whose answers are right.
 static REFERENCE: Contender = Contender { title: "DuckDB over files", how: How::Peer("reference", &READERS) };
 
-static CONTENDERS: [Contender; 4] = [
-    Contender { title: "Tombolo", how: How::Tombolo },
+static TOMBOLO: Contender = Contender { title: "Tombolo", how: How::Tombolo };
+
+static PEERS: [Contender; 3] = [
     Contender { title: "DuckDB", how: How::Peer("duckdb", &READERS) },
     Contender { title: "chDB", how: How::Peer("chdb", &CHDB) },
     Contender { title: "GlareDB", how: How::Peer("glaredb", &GLAREDB) },
@@ -105,16 +108,21 @@ struct Course {
 }
 
 pub(super) fn run(runs: u32, options: &Options) -> Result<String> {
+    over(options.scale, options.keep, |place| place.compare(runs, options))
+}
+
+/// Measures something where the tables are.
+fn over(scale: f64, keep: bool, measure: impl FnOnce(&Place<'_>) -> Result<String>) -> Result<String> {
     let built = cargo::command()?.args(["build", "--release", "-p", "tombolo", "--example", "tpch"]).status();
     if !built.context("cannot run cargo")?.success() {
         bail!("the release build failed");
     }
     let interrupt = Interrupt::install()?;
-    let data = Data::make(options.scale)?;
-    let servers = Servers::start(&data::database(options.scale), &interrupt)?;
+    let data = Data::make(scale)?;
+    let servers = Servers::start(&data::database(scale), &interrupt)?;
     let place = Place { data: &data, servers: &servers, interrupt: &interrupt };
-    let report = data.load(&servers).and_then(|()| place.compare(runs, options));
-    let left = if options.keep { place.tell() } else { [servers.empty(), data.remove()].into_iter().collect() };
+    let report = data.load(&servers).and_then(|()| measure(&place));
+    let left = if keep { place.tell() } else { [servers.empty(), data.remove()].into_iter().collect() };
     let ended = servers.end();
     let report = report?;
     left?;
@@ -147,7 +155,7 @@ impl Place<'_> {
         let queries = if options.queries.is_empty() { ALL.collect() } else { options.queries.clone() };
         let right = self.right_answers(&queries)?;
         let (mut entries, mut names, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        for contender in &CONTENDERS {
+        for contender in [&TOMBOLO].into_iter().chain(&PEERS) {
             complain!("starting {}", contender.title);
             match self.start(contender) {
                 Ok(runner) => {

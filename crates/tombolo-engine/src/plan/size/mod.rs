@@ -1,3 +1,8 @@
+//! How many rows a plan is held to give, by what the sources say of their tables: for the sizes that are told of Cartesian
+//! products, and for the order of joins.
+
+mod share;
+
 use std::any::Any;
 use std::fmt;
 
@@ -9,12 +14,11 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, SkipType, TableScan,
 };
-
-use super::columns::{BaseColumn, base_column, tables_read};
-use super::relates;
-use super::share::{fixed_column, share};
-use crate::catalog::SourceTable;
 use tombolo_connector::{RowCount, TableDescription};
+
+use super::origin::{BaseColumn, base_column, tables_read};
+use crate::catalog::SourceTable;
+use share::{fixed_column, share};
 
 /// Up to so many rows of a series are counted; a longer one is of unknown size.
 const COUNTED_SERIES: usize = 1_000_000;
@@ -150,6 +154,11 @@ fn whole(rows: f64) -> String {
     grouped
 }
 
+/// The number alone of [`estimate`].
+pub(crate) fn estimated_rows(plan: &LogicalPlan) -> Option<f64> {
+    estimate(plan).map(|size| size.rows)
+}
+
 /// How many rows a plan is held to give; `None` where nothing is known.
 pub(super) fn estimate(plan: &LogicalPlan) -> Option<Size> {
     match plan {
@@ -230,7 +239,7 @@ fn filtered(filter: &Filter) -> Option<Size> {
     let parts = split_conjunction(&filter.predicate);
     let fixed: Vec<BaseColumn> =
         parts.iter().filter_map(|part| base_column(&filter.input, fixed_column(part)?)).collect();
-    if fixed.iter().any(|column| column.table.has_unique_key_among(&fixed)) {
+    if is_unique(&filter.input, &fixed) {
         return Some(Size::ONE.at_most());
     }
     let share: f64 = parts.iter().map(|part| share(part, &filter.input)).product();
@@ -323,8 +332,7 @@ fn equi_joined(join: &Join, left: Size, right: Size) -> Size {
         join.on.iter().filter_map(column).collect::<Vec<_>>()
     };
     let (left_keys, right_keys) = (keys(&join.left, |(left, _)| left), keys(&join.right, |(_, right)| right));
-    let unique = |keys: &[BaseColumn]| keys.iter().any(|key| key.table.has_unique_key_among(keys));
-    match (unique(&left_keys), unique(&right_keys)) {
+    match (is_unique(&join.left, &left_keys), is_unique(&join.right, &right_keys)) {
         (true, true) => Size { rows: left.rows.min(right.rows), how: How::AtMost },
         (_, true) => left.at_most(),
         (true, _) => right.at_most(),
@@ -335,6 +343,29 @@ fn equi_joined(join: &Join, left: Size, right: Size) -> Size {
                 _ => left.max(right).about(),
             }
         }
+    }
+}
+
+/// Whether each row of a plan has other values in these columns.
+fn is_unique(plan: &LogicalPlan, columns: &[BaseColumn]) -> bool {
+    columns.first().is_some_and(|first| first.table.has_unique_key_among(columns)) && is_of_one_table(plan)
+}
+
+/// Whether each row of a plan is one of a table, and none is there twice.
+pub(crate) fn is_of_one_table(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Projection(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_) => plan.inputs().into_iter().all(is_of_one_table),
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => is_of_one_table(&join.left),
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => is_of_one_table(&join.right),
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => false,
+        },
+        _ => false,
     }
 }
 
@@ -351,4 +382,13 @@ pub(super) fn bare(expr: &Expr) -> Option<&Column> {
         Expr::Cast(cast) => bare(&cast.expr),
         _ => None,
     }
+}
+
+/// Whether some condition of a join, of whatever kind, is about both of its sides.
+pub(super) fn relates(join: &Join) -> bool {
+    let about =
+        |expr: &Expr, side: &LogicalPlan| expr.column_refs().into_iter().any(|column| side.schema().has_column(column));
+    let both = |expr: &&Expr| about(expr, &join.left) && about(expr, &join.right);
+    let filter = join.filter.as_ref().filter(|filter| !is_true(filter));
+    !join.on.is_empty() || filter.is_some_and(|filter| split_conjunction(filter).iter().any(both))
 }

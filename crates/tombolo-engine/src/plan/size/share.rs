@@ -4,8 +4,8 @@ use datafusion::common::Column;
 use datafusion::logical_expr::expr::{BinaryExpr, InList};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
-use super::columns::base_column;
-use super::size::{bare, is_true};
+use super::{bare, is_true};
+use crate::plan::origin::base_column;
 
 const EQUAL: f64 = 0.1;
 const RANGE: f64 = 1.0 / 3.0;
