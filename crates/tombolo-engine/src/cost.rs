@@ -25,6 +25,11 @@ pub(crate) const ROW_JOINED: f64 = 0.000_3;
 pub(crate) const ROW_BUILT: f64 = 0.000_15;
 pub(crate) const ROW_PROBED: f64 = 0.000_05;
 
+/// A row that is compared with keys here, that is put into a group here, or that is sorted here.
+pub(crate) const ROW_FILTERED: f64 = 0.000_015;
+pub(crate) const ROW_GROUPED: f64 = 0.000_08;
+pub(crate) const ROW_SORTED: f64 = 0.000_1;
+
 /// What a table or a column is held to have where nothing is known.
 pub(crate) const UNKNOWN_ROWS: f64 = 1_000_000.0;
 const UNKNOWN_BYTES: f64 = 64.0;
@@ -84,6 +89,8 @@ pub(crate) struct KeyTarget {
     pub(crate) distinct: f64,
     /// Keys in one request.
     pub(crate) request_keys: usize,
+    /// What is done with a row on its way to the join, where the source takes no keys and rows are compared with them here.
+    pub(crate) spared: Option<f64>,
 }
 
 impl KeyTarget {
@@ -94,6 +101,9 @@ impl KeyTarget {
 
     /// The milliseconds that it takes to read everything.
     pub(crate) fn read_all(&self) -> f64 {
+        if let Some(spared) = self.spared {
+            return self.rows * spared;
+        }
         REQUEST + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
     }
 
@@ -102,8 +112,11 @@ impl KeyTarget {
         if keys == 0.0 {
             return 0.0;
         }
-        let requests = (keys / self.request_keys as f64).ceil();
         let share = self.share(keys);
+        if let Some(spared) = self.spared {
+            return self.rows * (ROW_FILTERED + share * spared);
+        }
+        let requests = (keys / self.request_keys as f64).ceil();
         let by_comparing = requests * self.looked_at * ROW_LOOKED_AT + keys * KEY_COMPARED;
         let by_index = keys * KEY_FOUND + share * self.looked_at * ROW_FOUND;
         let work = if self.is_indexed { by_index.min(by_comparing) } else { by_comparing };

@@ -10,7 +10,8 @@ const STAGES: &[&str] = &["parse", "catalog", "policy", "plan", "pushdown", "exe
 
 /// What lies at the crate's root and below all stages, so that each of them may import it. All else at the root is the
 /// façade, which is made of the stages.
-const SHARED: &[&str] = &["cost", "error", "settings", "type_mapping", "Settings", "Error", "ErrorCode", "Result"];
+const SHARED: &[&str] =
+    &["cost", "error", "one_input", "settings", "type_mapping", "Settings", "Error", "ErrorCode", "Result"];
 
 pub(super) fn check(tree: &Tree, report: &mut Report) {
     for (path, text) in tree.with_extension("rs") {

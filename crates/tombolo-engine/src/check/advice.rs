@@ -23,7 +23,7 @@ pub(super) fn advice(scan: &SourceScanExec) -> Vec<String> {
         advice.extend(text.filter(|text| !advice.contains(text)));
     };
     for report in scan.supplies().iter().map(|supply| supply.report()) {
-        let is_shipped = report.batches.is_some() || report.keys.is_none();
+        let is_shipped = !report.is_here && (report.batches.is_some() || report.keys.is_none());
         if is_shipped
             && !report.columns.iter().any(|at| is_indexed(&node.scan, *at))
             && let Some(at) = report.columns.first()

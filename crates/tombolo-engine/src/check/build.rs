@@ -35,8 +35,16 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
 }
 
 fn keys(report: KeyReport) -> KeyReceipt {
-    let KeyReport { from, to, keys, batches, reason, .. } = report;
-    KeyReceipt { from, to, collected: keys, requests: batches, reason }
+    let KeyReport { from, to, keys, batches, reason, is_here, .. } = report;
+    let is_sent = !is_here;
+    KeyReceipt {
+        from,
+        to,
+        collected: keys,
+        requests: batches.filter(|_| is_sent),
+        reason,
+        compared_here: is_here && batches.is_some(),
+    }
 }
 
 /// The tables of a sub-query by their source's names, each once.

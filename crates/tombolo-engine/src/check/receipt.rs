@@ -95,6 +95,9 @@ pub struct KeyReceipt {
     pub requests: Option<usize>,
     /// Why they were not sent.
     pub reason: Option<String>,
+    /// Whether rows were compared with them here as they were read, since the source takes no keys.
+    #[serde(default)]
+    pub compared_here: bool,
 }
 
 /// How a sub-query ended.

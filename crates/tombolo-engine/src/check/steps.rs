@@ -168,13 +168,21 @@ impl Steps {
     fn keys(&self, report: &KeyReport) -> String {
         let KeyReport { from, to, .. } = report;
         let seen = match (report.keys, report.batches, &report.reason) {
+            (Some(keys), Some(_), _) if self.analyzed && report.is_here => {
+                Some(format!("{keys} keys, compared here as rows are read"))
+            }
             (Some(keys), Some(requests), _) if self.analyzed => Some(format!("{keys} keys in {requests} requests")),
             (Some(keys), None, Some(reason)) if self.analyzed => Some(format!("{keys} keys, not shipped: {reason}")),
             _ => None,
         };
         let expected = || {
+            let (how, all) = if report.is_here {
+                ("to compare rows with them here", "to work on all rows")
+            } else {
+                ("to ship them", "to read all")
+            };
             format!(
-                "about {} keys; {:.1} ms to ship them, {:.1} ms to read all",
+                "about {} keys; {:.1} ms {how}, {:.1} ms {all}",
                 report.estimated_keys, report.ship_ms, report.read_all_ms
             )
         };

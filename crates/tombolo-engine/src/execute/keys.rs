@@ -62,6 +62,8 @@ pub struct KeyReport {
     pub ship_ms: f64,
     /// How long it is expected to take to read everything, in milliseconds.
     pub read_all_ms: f64,
+    /// Whether rows are compared with the keys here, as they are read; the times are then those of the work on them.
+    pub is_here: bool,
     /// Distinct keys that were collected; `None` before that is done.
     pub keys: Option<u64>,
     /// Requests with keys that were sent; `None` where the source is read without.

@@ -3,6 +3,7 @@
 mod budget;
 mod counted_stream;
 mod counters;
+mod key_filter;
 mod keys;
 mod memory;
 mod panics;

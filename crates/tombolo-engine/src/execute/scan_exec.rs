@@ -13,11 +13,13 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use tokio::sync::OnceCell;
 use tombolo_connector::{NativeQuery, PlannedScan, RowCount, Scan, ScanInput, ScanReader, ScanStatistics};
 
 use super::budget::Budget;
 use super::counted_stream::Dress;
 use super::counters::ScanCounters;
+use super::key_filter::{self, KeyFilter};
 use super::keys::{KeySupply, KeyedRead};
 use super::promise::RowPromise;
 use crate::cost::distinct;
@@ -35,6 +37,9 @@ pub struct SourceScanExec {
     /// What gives keys when the query runs, to any form that the plan's rewriting gives this scan.
     supplies: Arc<Mutex<Vec<Arc<dyn KeySupply>>>>,
     keyed: Option<Arc<KeyedRead>>,
+    /// The keys that its rows are compared with here, and whether they are there.
+    filters: Vec<KeyFilter>,
+    filled: Arc<OnceCell<()>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -73,7 +78,18 @@ impl SourceScanExec {
         let promise = promise(&statistics, &input, &properties);
         let (source, counters) = (scan.source.name().to_owned(), ScanCounters::new());
         let dress = Dress { source, schema, wrappers, counters, promise, budgets };
-        Ok(Self { scan, native, input, statistics, dress, supplies: Arc::default(), keyed: None, properties })
+        Ok(Self {
+            scan,
+            native,
+            input,
+            statistics,
+            dress,
+            supplies: Arc::default(),
+            keyed: None,
+            filters: Vec::new(),
+            filled: Arc::default(),
+            properties,
+        })
     }
 
     /// The sub-query in the logical plan.
@@ -126,6 +142,30 @@ impl SourceScanExec {
     pub fn takes_keys(&self) -> bool {
         let is_cut = |scan: &Scan| matches!(scan, Scan::Limit { .. } | Scan::Sort { fetch: Some(_), .. });
         matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty() && !self.scan.scan.any(&is_cut)
+    }
+
+    /// Whether its rows can be compared with keys here, where they are read.
+    pub fn takes_filter(&self) -> bool {
+        matches!(self.input, Input::Plan(_)) && self.scan.order.is_empty() && !self.stops_early()
+    }
+
+    /// The same scan, which waits for these keys too and leaves out rows whose columns `columns` have none of them; `statistics` are
+    /// what is expected of it then.
+    ///
+    /// # Errors
+    /// An internal error where its rows cannot be compared here.
+    pub fn with_filter(
+        &self,
+        supply: Arc<dyn KeySupply>,
+        columns: &[usize],
+        statistics: ScanStatistics,
+        config: &ConfigOptions,
+    ) -> Result<Self> {
+        let Input::Plan(plan) = &self.input else { return internal_err!("#{} is not filtered here", self.scan.id) };
+        self.supplies.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&supply));
+        let (filter, plan) = KeyFilter::over(Arc::clone(plan), supply, columns, config)?;
+        let filters = self.filters.iter().cloned().chain([filter]).collect();
+        Self { filters, filled: Arc::default(), statistics, ..self.clone() }.with_plan(plan)
     }
 
     /// The same scan, which waits for these keys too; it is read over up to `streams` streams, and `statistics` are what is
@@ -278,6 +318,9 @@ impl ExecutionPlan for SourceScanExec {
             return Ok(Arc::clone(keyed).open(partition, context));
         }
         let opened = match &self.input {
+            Input::Plan(plan) if !self.filters.is_empty() => {
+                return Ok(key_filter::read(plan, &self.filters, &self.filled, &self.dress, partition, context));
+            }
             Input::Reader(reader) => reader.open(partition, None, &context).map_err(DataFusionError::from),
             Input::Plan(plan) => plan.execute(partition, context),
         };
@@ -290,7 +333,7 @@ impl ExecutionPlan for SourceScanExec {
     }
 
     fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        if let (Input::Plan(_), Some(below)) = (&self.input, inputs.first()) {
+        if let (Input::Plan(_), Some(below), []) = (&self.input, inputs.first(), self.filters.as_slice()) {
             return Ok(Arc::clone(below));
         }
         let mut statistics = Statistics::new_unknown(&self.dress.schema);

@@ -77,6 +77,8 @@ async fn world(seed: u64, databases: Databases) -> World {
 /// changes from query to query, and of plain DataFusion; and of SQLite where it means the same there.
 pub async fn fuzz(seed: u64, until: Until, databases: Databases, progress: &mut dyn FnMut(&Counts)) -> Counts {
     let begun = Instant::now();
+    // For a query that ends the whole program.
+    let is_shown = std::env::var_os("TOMBOLO_FUZZ_SHOW").is_some();
     let mut counts = Counts::default();
     for batch in 0.. {
         let seed = seed.wrapping_add(batch);
@@ -91,6 +93,9 @@ pub async fn fuzz(seed: u64, until: Until, databases: Databases, progress: &mut 
                 break;
             }
             let (query, world) = (generator.next_query(), Arc::clone(&world));
+            if is_shown {
+                eprintln!("seed {seed}, query {number}: {}", query.sql());
+            }
             running.spawn(async move {
                 let ways = ways(&world, number);
                 let alone = query.print(Reader::Sqlite).ok();

@@ -68,8 +68,9 @@ pub(crate) async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
 /// What the sources were asked with, as `source: from → to, keys in requests, rows`.
 pub(crate) fn shipped(receipt: &Receipt) -> Vec<String> {
     let told = |source: &str, rows: u64, keys: &KeyReceipt| {
-        let KeyReceipt { from, to, collected, requests, reason } = keys;
+        let KeyReceipt { from, to, collected, requests, reason, compared_here } = keys;
         let how = match (requests, reason) {
+            _ if *compared_here => "compared here".to_owned(),
             (Some(requests), _) => format!("in {requests}"),
             (None, Some(reason)) => reason.clone(),
             (None, None) => "not yet".to_owned(),
@@ -368,4 +369,66 @@ async fn an_answer_that_is_dropped_early_leaves_nothing_behind() {
     assert_eq!(engine.reserved_memory_bytes(), 0);
     let capped = QueryOptions { limit: Some(1), ..QueryOptions::default() };
     assert_eq!(ask_with(&engine, sql, capped).await.unwrap().rows(), 1);
+}
+
+/// Orders in Parquet files, which take no keys: some without a customer, in row groups of a hundred.
+async fn lake() -> Lab {
+    let mut lab = lab().await;
+    let orders = "SELECT value AS id, CASE WHEN value % 40 > 0 THEN value % 400 END AS customer_id, 'n' || (value % 400) AS name,
+            CAST('2024-01-01' AS DATE) + CAST(value % 400 AS INT) AS day, arrow_cast((value % 400) / 4.0, 'Decimal128(10, 2)') AS price,
+            CAST(value % 400 AS DOUBLE) AS mark, arrow_cast(value % 400, 'UInt64') AS number, value % 400 = 1 AS flag,
+            value % 13 AS amount
+        FROM generate_series(1, 40000)";
+    lab.files("lake").parquet("orders", 100, &rows(orders).await);
+    let keys = "SELECT id, name, CAST('2024-01-01' AS DATE) + CAST(id AS INT) AS day, arrow_cast(id / 4.0, 'Decimal128(12, 4)') AS price,
+            CAST(id AS DOUBLE) AS mark, arrow_cast(id, 'UInt32') AS number, id = 1 AS flag
+        FROM (VALUES (1, 'n1'), (2, 'n2'), (2, 'again'), (NULL, NULL), (399, 'n399'), (5000, 'without')) AS t(id, name)";
+    lab.memory("crm", "main", "keys", rows(keys).await);
+    lab
+}
+
+#[tokio::test]
+async fn a_source_that_takes_no_keys_has_its_rows_compared_before_they_are_worked_on() {
+    let lab = lake().await;
+    let of =
+        |columns: &str, keys: u64, rows: u64| vec![format!("lake: {columns}, {keys} keys compared here, {rows} rows")];
+    let id = || of("keys.id → orders.customer_id", 4, 300);
+    let grouped = "(SELECT customer_id, count(*) AS n, sum(amount) AS sum FROM lake.orders GROUP BY customer_id)";
+    for (sql, wanted) in [
+        (format!("SELECT k.name, o.n FROM crm.keys k JOIN {grouped} o ON o.customer_id = k.id"), id()),
+        (format!("SELECT k.name, o.sum FROM {grouped} o JOIN crm.keys k ON o.customer_id = k.id"), id()),
+        (format!("SELECT k.name, o.n FROM crm.keys k LEFT JOIN {grouped} o ON o.customer_id = k.id"), id()),
+        (format!("SELECT o.n FROM {grouped} o WHERE o.customer_id IN (SELECT id FROM crm.keys)"), id()),
+        (format!("SELECT k.name FROM crm.keys k WHERE NOT EXISTS (SELECT 1 FROM {grouped} o WHERE o.customer_id = k.id AND o.n > 1)"), id()),
+        ("SELECT k.name, (SELECT sum(amount) FROM lake.orders o WHERE o.customer_id = k.id) AS s FROM crm.keys k".to_owned(), id()),
+        // As they come, nothing is done with them that would be spared.
+        ("SELECT k.name, o.id FROM crm.keys k JOIN lake.orders o ON o.customer_id = k.id".to_owned(), vec![]),
+        // Each of these must see all of them.
+        (format!("SELECT k.name, o.n FROM crm.keys k FULL JOIN {grouped} o ON o.customer_id = k.id"), vec![]),
+        (format!("SELECT k.name FROM crm.keys k WHERE k.id NOT IN (SELECT customer_id FROM {grouped} o WHERE n < 0)"), vec![]),
+        (
+            "SELECT k.name, o.n FROM crm.keys k JOIN (SELECT customer_id, count(*) AS n FROM (SELECT * FROM lake.orders LIMIT 900) d
+                GROUP BY customer_id) o ON o.customer_id = k.id WHERE o.n < 0"
+                .to_owned(),
+            vec![],
+        ),
+    ] {
+        assert_eq!(shipped(&adaptive(&lab, &sql).await), wanted, "{sql}");
+    }
+    for (column, keys, rows) in [("name", 5, 300), ("day", 4, 300), ("price", 4, 300), ("number", 4, 300)] {
+        let sql = format!(
+            "SELECT k.id, o.n FROM crm.keys k JOIN (SELECT {column}, count(*) AS n FROM lake.orders GROUP BY {column}) o
+                ON o.{column} = k.{column}"
+        );
+        assert_eq!(
+            shipped(&adaptive(&lab, &sql).await),
+            of(&format!("keys.{column} → orders.{column}"), keys, rows),
+            "{sql}"
+        );
+    }
+    // Of floats 0 and -0 are one to a join.
+    let sql = "SELECT k.id, o.n FROM crm.keys k JOIN (SELECT mark, count(*) AS n FROM lake.orders GROUP BY mark) o ON o.mark = k.mark";
+    assert_eq!(shipped(&adaptive(&lab, sql).await), Vec::<String>::new());
+    let sql = format!("SELECT k.name, o.n FROM crm.nobody k JOIN {grouped} o ON o.customer_id = k.id");
+    assert_eq!(shipped(&adaptive(&lab, &sql).await), ["lake: nobody.id → orders.customer_id, 0 keys not yet, 0 rows"]);
 }

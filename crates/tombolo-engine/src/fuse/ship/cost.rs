@@ -10,6 +10,7 @@ pub(super) fn target(
     columns: &[usize],
     partners: Option<f64>,
     request_keys: usize,
+    spared: Option<f64>,
 ) -> KeyTarget {
     let tree = &scan.scan().scan;
     let statistics = scan.scan_statistics();
@@ -24,10 +25,11 @@ pub(super) fn target(
         is_indexed: columns.iter().any(|at| is_indexed(tree, *at)),
         distinct: known.or(partners).unwrap_or(looked_at / 10.0).max(1.0),
         request_keys: request_keys.max(1),
+        spared,
     }
 }
 
 /// The milliseconds that it is expected to take to read a scan without keys.
 pub(in crate::fuse) fn read_all_ms(scan: &SourceScanExec) -> f64 {
-    target(scan, &[], None, 1).read_all()
+    target(scan, &[], None, 1, None).read_all()
 }

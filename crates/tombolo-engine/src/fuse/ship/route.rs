@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use datafusion::common::{JoinType, Result};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
@@ -16,6 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if
 
 use super::convert::{Step, made_of};
 use super::exec::CollectKeysExec;
+use crate::cost::{ROW_GROUPED, ROW_PROBED, ROW_SORTED};
 use crate::execute::SourceScanExec;
 use crate::fuse::EitherExec;
 use crate::fuse::count_exec::{JoinCountExec, Reduced};
@@ -35,7 +36,16 @@ pub(super) struct Wanted {
 type Plan = Arc<dyn ExecutionPlan>;
 
 /// What to do at a scan that a route leads to: its replacement, or none where it takes no keys.
-pub(super) type Visit<'a> = dyn FnMut(&SourceScanExec, &[Wanted], &[Reduced]) -> Result<Option<Plan>> + 'a;
+pub(super) type Visit<'a> = dyn FnMut(&SourceScanExec, &[Wanted], &Path) -> Result<Option<Plan>> + 'a;
+
+/// What is on the way from a join to a scan.
+#[derive(Debug, Default)]
+pub(super) struct Path {
+    /// The join counters, which no longer see every row.
+    pub(super) reduced: Vec<Reduced>,
+    /// What is done with each row of the scan, in milliseconds, by operators that group, sort or join.
+    pub(super) work: f64,
+}
 
 /// Follows columns from the output of a plan down to the scans that they come from.
 ///
@@ -44,12 +54,15 @@ pub(super) type Visit<'a> = dyn FnMut(&SourceScanExec, &[Wanted], &[Reduced]) ->
 /// by the column do. So do joins for a column of either side, whatever their type; and for a column that the join compares with
 /// one of its other side, the other side may drop too. A limit does not, nor does a window.
 pub(super) struct Route<'a> {
-    pub(super) visit: &'a mut Visit<'a>,
-    /// The join counters on the way, which no longer see every row.
-    pub(super) reduced: Vec<Reduced>,
+    visit: &'a mut Visit<'a>,
+    path: Path,
 }
 
-impl Route<'_> {
+impl<'a> Route<'a> {
+    pub(super) fn new(visit: &'a mut Visit<'a>) -> Self {
+        Self { visit, path: Path::default() }
+    }
+
     /// The plan with its scans replaced; `None` where none was.
     pub(super) fn follow(&mut self, plan: &Plan, wanted: &[Wanted]) -> Result<Option<Plan>> {
         let columns = plan.schema().fields().len();
@@ -59,7 +72,7 @@ impl Route<'_> {
             return Ok(None);
         }
         if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
-            return (self.visit)(scan, wanted, &self.reduced);
+            return (self.visit)(scan, wanted, &self.path);
         }
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
             let below = wanted.iter().filter_map(|wanted| {
@@ -83,22 +96,24 @@ impl Route<'_> {
                 return Ok(None);
             }
             let below = mapped(wanted, |at| column(&groups.expr().get(at)?.0));
-            return self.inputs(plan, |_| &below);
+            let is_of_rows = matches!(aggregate.mode().input_mode(), AggregateInputMode::Raw);
+            return self.working(if is_of_rows { ROW_GROUPED } else { 0.0 }, |route| route.inputs(plan, |_| &below));
         }
         if let Some(counter) = plan.downcast_ref::<JoinCountExec>() {
-            let before = self.reduced.len();
-            self.reduced.extend(counter.work().reduced());
+            let before = self.path.reduced.len();
+            self.path.reduced.extend(counter.work().reduced());
             let followed = self.inputs(plan, |_| wanted);
-            self.reduced.truncate(before);
+            self.path.reduced.truncate(before);
             return followed;
         }
         if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
             let projection = join.projection.as_deref();
             let wanted = mapped(wanted, |at| projection.map_or(Some(at), |columns| columns.get(at).copied()));
-            return self.join(plan, *join.join_type(), join.null_aware, join.on(), &wanted);
+            let (join_type, null_aware) = (*join.join_type(), join.null_aware);
+            return self.working(ROW_PROBED, |route| route.join(plan, join_type, null_aware, join.on(), &wanted));
         }
         if let Some(join) = plan.downcast_ref::<SortMergeJoinExec>() {
-            return self.join(plan, join.join_type(), false, join.on(), wanted);
+            return self.working(ROW_SORTED, |route| route.join(plan, join.join_type(), false, join.on(), wanted));
         }
         let passes = plan.is::<CollectKeysExec>()
             || plan.is::<UnionExec>()
@@ -107,7 +122,16 @@ impl Route<'_> {
             || plan.is::<UnorderedExec>()
             || ((plan.is::<SortExec>() || plan.is::<CoalescePartitionsExec>() || plan.is::<RepartitionExec>())
                 && plan.fetch().is_none());
-        if passes { self.inputs(plan, |_| wanted) } else { Ok(None) }
+        let work = if plan.is::<SortExec>() { ROW_SORTED } else { 0.0 };
+        if passes { self.working(work, |route| route.inputs(plan, |_| wanted)) } else { Ok(None) }
+    }
+
+    /// Goes on below an operator that does so much with each row.
+    fn working<T>(&mut self, work: f64, below: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.work += work;
+        let done = below(self);
+        self.path.work -= work;
+        done
     }
 
     /// Goes on in every input, for the columns that are wanted of it.

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex};
 
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{JoinType, NullEquality, Result};
@@ -23,12 +24,13 @@ use super::convert::{WayBack, made_of};
 use super::cost::{read_all_ms, target};
 use super::exec::CollectKeys;
 use super::lookup::LookupJoinExec;
-use super::route::{Route, Wanted};
+use super::route::{Path, Route, Wanted};
 use super::shipment::{Shipment, Taken};
 use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
 use crate::fuse::count_exec::JoinCountExec;
 use crate::fuse::{CountedJoin, JoinStrategy, Which};
+use crate::plan::is_text;
 use crate::settings::{KeyShipping, Strategy};
 
 /// The share of rows that a filter is held to let through: DataFusion's own default.
@@ -55,23 +57,23 @@ impl ShipKeysRule {
     }
 
     /// Goes down a plan, of which so many rows are `wanted` where there is a limit above.
-    fn visit(&self, plan: Plan, wanted: Option<usize>, streams: usize) -> Result<Plan> {
+    fn visit(&self, plan: Plan, wanted: Option<usize>, config: &ConfigOptions) -> Result<Plan> {
         let lookup = self.lookup(&plan, wanted)?;
         let below = |at: usize| match &lookup {
             Some(way) => wanted.filter(|_| at == way.from.at()),
             None => wanted_below(&plan, at, wanted),
         };
         let children = plan.children().into_iter().enumerate();
-        let children = children.map(|(at, child)| self.visit(Arc::clone(child), below(at), streams));
+        let children = children.map(|(at, child)| self.visit(Arc::clone(child), below(at), config));
         let children = children.collect::<Result<Vec<_>>>()?;
         let plan = replace_children_if_necessary(plan, children)?;
         match lookup {
             Some(way) => LookupJoinExec::over(self, &plan, way, wanted),
-            None => self.shipped_where_worth(plan, streams),
+            None => self.shipped_where_worth(plan, config),
         }
     }
 
-    fn shipped_where_worth(&self, plan: Plan, streams: usize) -> Result<Plan> {
+    fn shipped_where_worth(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
         let Some(join) = Join::of(&plan) else { return Ok(plan) };
         let mut best: Option<Way> = None;
         let read_all = [Side::Left, Side::Right].map(|side| read_all_sides(join.side(side))).iter().sum();
@@ -95,7 +97,7 @@ impl ShipKeysRule {
             let _ = counted.strategies.set(strategies);
         }
         match best {
-            Some(way) => self.shipped(&plan, &join, &way, streams),
+            Some(way) => self.shipped(&plan, &join, &way, config),
             None => Ok(plan),
         }
     }
@@ -116,12 +118,14 @@ impl ShipKeysRule {
 
     /// The milliseconds that it saves to ship keys to one scan, if there are as few as there may be; 0 where it is not done.
     fn saved(&self, giver: &Giver, target: &KeyTarget) -> f64 {
-        let saved = target.read_all() - target.ship(giver.least_keys.min(target.distinct));
+        // To compare here is not decided again: the side is collected by then.
+        let keys = if target.spared.is_some() { giver.keys } else { giver.least_keys };
+        let saved = target.read_all() - target.ship(keys.min(target.distinct));
         saved.max(if self.limits.strategy == Strategy::Always { 1.0 } else { 0.0 })
     }
 
     /// The join, with one side collecting its keys and the scans of the other waiting for them.
-    fn shipped(&self, plan: &Plan, join: &Join<'_>, way: &Way, streams: usize) -> Result<Plan> {
+    fn shipped(&self, plan: &Plan, join: &Join<'_>, way: &Way, config: &ConfigOptions) -> Result<Plan> {
         let giving = join.side(way.from);
         let exprs = join.keys(way.from);
         let collector = Arc::new(KeyCollector::try_new(exprs, &giving.schema(), self.limits.max_keys)?);
@@ -138,9 +142,15 @@ impl ShipKeysRule {
                 bytes: statistics.bytes.map(fewer),
             };
             let requests = (keys / offer.target.request_keys as f64).ceil();
-            let shipment = self.shipment(&collector, &way.giver, scan, offer);
-            let streams = if requests > 1.0 { streams } else { 1 };
-            Ok(Some(Arc::new(scan.with_keys(Arc::new(shipment), streams, statistics)?) as Plan))
+            let streams = if requests > 1.0 { config.execution.target_partitions } else { 1 };
+            let columns = offer.columns();
+            let shipment = Arc::new(self.shipment(&collector, &way.giver, scan, offer));
+            let scan = if scan.takes_filter() {
+                scan.with_filter(shipment, &columns, statistics, config)?
+            } else {
+                scan.with_keys(shipment, streams, statistics)?
+            };
+            Ok(Some(Arc::new(scan) as Plan))
         })?;
         let Some(taking) = taking else { return Ok(Arc::clone(plan)) };
         let giving = CollectKeys::of(Arc::clone(giving), collector)?;
@@ -194,7 +204,7 @@ impl ShipKeysRule {
         let (keys, side) = (join.keys(from), join.side(from));
         let given = side.schema();
         let types = keys.iter().map(|key| key.data_type(&given)).collect::<Result<Vec<_>>>()?;
-        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], reduced: &[_]| {
+        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], path: &Path| {
             let schema = scan.schema();
             let mut taken: Vec<Taken> = Vec::new();
             for one in wanted {
@@ -204,13 +214,21 @@ impl ShipKeysRule {
                     taken.push(Taken { at: one.at, key: one.key, way_back });
                 }
             }
-            let Some(request_keys) = self.request_keys(scan, &mut taken) else { return Ok(None) };
+            // To compare rows here is worth it only where something is done with them before the join.
+            let spared = Some(path.work).filter(|work| *work > 0.0 && scan.takes_filter());
+            let request_keys = if spared.is_some() {
+                taken.retain(|one| is_compared_here(schema.field(one.at).data_type()));
+                (!taken.is_empty()).then_some(usize::MAX)
+            } else {
+                self.request_keys(scan, &mut taken)
+            };
+            let Some(request_keys) = request_keys else { return Ok(None) };
             let columns: Vec<usize> = taken.iter().map(|wanted| wanted.at).collect();
-            let target = target(scan, &columns, giver.of_table, request_keys);
+            let target = target(scan, &columns, giver.of_table, request_keys, spared);
             let names = columns.iter().map(|at| name(scan, *at)).collect();
-            take(scan, Offer { wanted: taken, target, reduced: reduced.to_vec(), names })
+            take(scan, Offer { wanted: taken, target, reduced: path.reduced.clone(), names })
         };
-        Route { visit: &mut visit, reduced: Vec::new() }.follow(join.side(from.other()), &join.wanted(from.other()))
+        Route::new(&mut visit).follow(join.side(from.other()), &join.wanted(from.other()))
     }
 
     /// How many keys one request to a scan may carry; leaves the columns that its source takes keys for.
@@ -239,8 +257,7 @@ impl PhysicalOptimizerRule for ShipKeysRule {
         if self.limits.strategy == Strategy::Never || plan.exists(|plan| Ok(plan.is::<RecursiveQueryExec>()))? {
             return Ok(plan);
         }
-        let streams = config.execution.target_partitions;
-        self.visit(plan, None, streams)
+        self.visit(plan, None, config)
     }
 
     fn name(&self) -> &'static str {
@@ -397,11 +414,11 @@ impl<'a> Join<'a> {
 
     /// Goes to each stored column that a key of one side is.
     fn each_stored(&self, side: Side, found: &mut dyn FnMut(&SourceScanExec, &Wanted)) -> Result<()> {
-        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &[_]| {
+        let mut visit = |scan: &SourceScanExec, wanted: &[Wanted], _: &Path| {
             wanted.iter().for_each(|wanted| found(scan, wanted));
             Ok(None)
         };
-        Route { visit: &mut visit, reduced: Vec::new() }.follow(self.side(side), &self.wanted(side))?;
+        Route::new(&mut visit).follow(self.side(side), &self.wanted(side))?;
         Ok(())
     }
 
@@ -425,6 +442,15 @@ impl<'a> Join<'a> {
         };
         self.keys(side).into_iter().enumerate().filter_map(column).collect()
     }
+}
+
+/// Whether values of a type are alike for a comparison here where they are for a join. Of floats there are two zeros.
+fn is_compared_here(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || data_type.is_decimal()
+        || (data_type.is_temporal() && !matches!(data_type, DataType::Interval(_) | DataType::Duration(_)))
+        || is_text(data_type)
+        || matches!(data_type, DataType::Boolean | DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
 /// How many rows of an input of a plan are wanted where so many of its own are.

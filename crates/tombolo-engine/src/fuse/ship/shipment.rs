@@ -79,6 +79,10 @@ impl KeySupply for Shipment {
 
     async fn cost(&self) -> Result<f64> {
         let found = self.collector.wait().await?;
+        if self.target.spared.is_some() {
+            // It is read all the same.
+            return Ok(f64::INFINITY);
+        }
         let read_all = self.target.read_all();
         Ok(if found.keys.is_ok() { self.target.ship(found.count as f64).min(read_all) } else { read_all })
     }
@@ -96,6 +100,7 @@ impl KeySupply for Shipment {
             estimated_keys: self.estimated_keys as u64,
             ship_ms: self.target.ship(self.estimated_keys),
             read_all_ms: self.target.read_all(),
+            is_here: self.target.spared.is_some(),
             keys: self.collector.count(),
             batches: outcome.as_ref().and_then(|outcome| outcome.as_ref().ok()).copied(),
             reason: outcome.and_then(std::result::Result::err),
@@ -122,7 +127,7 @@ impl Shipment {
         let columns: Vec<usize> = self.wanted.iter().map(|wanted| wanted.at).collect();
         let size = self.target.request_keys;
         let batches = (0..count)
-            .step_by(size)
+            .step_by(size.min(count).max(1))
             .map(|from| KeyBatch { columns: columns.clone(), keys: keys.slice(from, size.min(count - from)) });
         Ok(Ok((batches.collect(), share)))
     }

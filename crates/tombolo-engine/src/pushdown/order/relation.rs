@@ -125,6 +125,7 @@ impl Measure {
             is_indexed,
             distinct: 1.0,
             request_keys: max_keys.min(batch_keys).max(1),
+            spared: None,
         };
         Some(Asked { target, distinct: self.distinct(column) })
     }

@@ -141,10 +141,13 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
 
 /// What became of the keys that a join had for a sub-query.
 fn shipped_keys(keys: &KeyReceipt) -> String {
-    let KeyReceipt { from, to, collected, requests, reason } = keys;
+    let KeyReceipt { from, to, collected, requests, reason, compared_here } = keys;
     let count = |count: u64| if count == 1 { "1 key".to_owned() } else { format!("{} keys", number::count(count)) };
     match (collected, requests, reason) {
-        (Some(collected), Some(0), _) => format!("asked nothing: {} of {from}, none for {to}", count(*collected)),
+        (Some(collected), _, _) if *compared_here => {
+            format!("rows were compared with {} of {from} for {to} as they were read", count(*collected))
+        }
+        (Some(collected), Some(0), _) => format!("asked nothing, with {} of {from} for {to}", count(*collected)),
         (Some(collected), Some(1), _) => format!("asked with {} of {from} for {to}", count(*collected)),
         (Some(collected), Some(requests), _) => {
             format!("asked {} times with {} of {from} for {to}", number::count(*requests as u64), count(*collected))
