@@ -25,6 +25,9 @@ use tombolo_engine::{
     Engine, EngineConfig, Error, ErrorCode, Guardrails, QueryOptions, Receipt, Result, Settings, SourceConfig,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -19,6 +19,10 @@ use clap::Parser;
 use crate::command::{App, Cli};
 use crate::interrupt::Interrupts;
 
+/// Plans and batches are many small and some large pieces of memory, for which the system's allocator takes longer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Plans are walked by recursion, so a deep statement needs a deep stack; the pages are only used when they are touched.
 const STACK_BYTES: usize = 64 << 20;
 
