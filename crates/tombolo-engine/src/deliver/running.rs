@@ -150,20 +150,24 @@ impl RunningQuery {
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let Some(stream) = &mut self.stream else { return Ok(None) };
-            let next = match self.shared.prepared().deadline {
-                None => stream.next().await,
-                // A stream that always has rows at once would never let a timer be looked at.
-                Some(deadline) if Instant::now() >= deadline => {
-                    self.end();
-                    return Err(self.shared.timed_out());
-                }
-                Some(deadline) => match tokio::time::timeout_at(deadline.into(), stream.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        self.end();
-                        return Err(self.shared.timed_out());
+            let prepared = self.shared.prepared();
+            let next = {
+                let next = async {
+                    tokio::select! {
+                        error = prepared.pool.overflowed() => Some(Err(error)),
+                        next = stream.next() => next,
                     }
-                },
+                };
+                match prepared.deadline {
+                    None => Some(next.await),
+                    // A stream that always has rows at once would never let a timer be looked at.
+                    Some(deadline) if Instant::now() >= deadline => None,
+                    Some(deadline) => tokio::time::timeout_at(deadline.into(), next).await.ok(),
+                }
+            };
+            let Some(next) = next else {
+                self.end();
+                return Err(self.shared.timed_out());
             };
             match next {
                 Some(Ok(batch)) => {

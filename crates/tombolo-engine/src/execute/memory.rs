@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use datafusion::common::Result as DfResult;
+use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, TrackConsumersPool,
@@ -11,6 +11,7 @@ use datafusion::execution::memory_pool::{
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::HashJoinExec;
+use tokio::sync::Notify;
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 
 use crate::error::from_datafusion;
@@ -23,7 +24,8 @@ const NAMED_CONSUMERS: usize = 3;
 ///
 /// They are never refused, for an exchange that spills can wait for itself for ever: with two files open its reader waits for the
 /// older one while what it needs is in the newer (<https://github.com/apache/datafusion/issues/24883>, in DataFusion 55.2). What
-/// they hold is what waits in their channels.
+/// they hold is what waits in their channels: as much as comes while one of their streams is not read. Where that alone is more than the
+/// limit, the query ends.
 const EXCHANGE: &str = "RepartitionExec";
 
 /// How a nested-loop join calls itself to the memory pool for the side that it keeps.
@@ -68,12 +70,24 @@ pub struct PeakPool {
     shared: Arc<dyn MemoryPool>,
     reserved: AtomicUsize,
     peak: AtomicUsize,
+    /// What exchanges hold of it.
+    waiting: AtomicUsize,
+    overflow: Notify,
 }
 
 impl PeakPool {
     /// Makes a view of `shared`.
     pub fn new(shared: Arc<dyn MemoryPool>) -> Arc<Self> {
-        Arc::new(Self { shared, reserved: AtomicUsize::new(0), peak: AtomicUsize::new(0) })
+        let (reserved, peak, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { shared, reserved, peak, waiting, overflow: Notify::new() })
+    }
+
+    /// Waits until the rows that wait in exchanges take more than all memory that there may be, which may be never, and says so.
+    pub async fn overflowed(&self) -> DataFusionError {
+        self.overflow.notified().await;
+        DataFusionError::ResourcesExhausted(format!(
+            "{EXCHANGE}: the rows that wait to be read take more than the limit"
+        ))
     }
 
     /// The most bytes that were reserved at once.
@@ -94,6 +108,10 @@ impl PeakPool {
         let now = self.reserved.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak.fetch_max(now, Ordering::Relaxed);
     }
+}
+
+fn is_exchange(reservation: &MemoryReservation) -> bool {
+    reservation.consumer().name().starts_with(EXCHANGE)
 }
 
 impl fmt::Display for PeakPool {
@@ -118,15 +136,24 @@ impl MemoryPool for PeakPool {
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.shared.grow(reservation, additional);
         self.add(additional);
+        if is_exchange(reservation) {
+            let waiting = self.waiting.fetch_add(additional, Ordering::Relaxed) + additional;
+            if matches!(self.shared.memory_limit(), MemoryLimit::Finite(limit) if waiting > limit) {
+                self.overflow.notify_one();
+            }
+        }
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         self.shared.shrink(reservation, shrink);
         self.reserved.fetch_sub(shrink, Ordering::Relaxed);
+        if is_exchange(reservation) {
+            self.waiting.fetch_sub(shrink, Ordering::Relaxed);
+        }
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DfResult<()> {
-        if reservation.consumer().name().starts_with(EXCHANGE) {
+        if is_exchange(reservation) {
             self.grow(reservation, additional);
             return Ok(());
         }
@@ -144,5 +171,31 @@ impl MemoryPool for PeakPool {
 
     fn memory_limit(&self) -> MemoryLimit {
         self.shared.memory_limit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn exchanges_alone_may_not_hold_more_than_there_is() {
+        let pool = PeakPool::new(Arc::new(GreedyMemoryPool::new(100)));
+        let shared: Arc<dyn MemoryPool> = Arc::clone(&pool) as _;
+        let exchange = MemoryConsumer::new(format!("{EXCHANGE}[1]")).register(&shared);
+        let other = MemoryConsumer::new("ExternalSorter").register(&shared);
+        other.try_grow(90).unwrap();
+        exchange.try_grow(90).unwrap();
+        exchange.shrink(40);
+        exchange.try_grow(50).unwrap();
+        assert!(pool.overflowed().now_or_never().is_none());
+        assert!(other.try_grow(10).is_err());
+        exchange.try_grow(1).unwrap();
+        let error = from_datafusion(pool.overflowed().now_or_never().unwrap());
+        assert_eq!(error.code(), ErrorCode::OutOfMemory);
+        assert_eq!(error.message(), "an exchange between threads needs more memory than is left of `max_memory`");
     }
 }

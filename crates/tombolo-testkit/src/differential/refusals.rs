@@ -26,6 +26,11 @@ const REFUSALS: &[Refusal] = &[
         message: "INTERSECT ALL",
         reason: "EXCEPT ALL and INTERSECT ALL, which DataFusion answers as if rows came once",
     },
+    Refusal {
+        code: ErrorCode::InvalidValue,
+        message: "no float is exactly",
+        reason: "integers that no float is, compared with floats of another source, which DataFusion rounds",
+    },
 ];
 
 /// What is said of it here, in PostgreSQL and in MySQL. There a number without a sign is none of ours, and its overflow a fault.

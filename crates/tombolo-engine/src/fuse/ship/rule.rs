@@ -352,7 +352,8 @@ impl Giver {
             }
         })?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
-        let keys = of_table.map_or(rows, |distinct| rows.min(distinct));
+        let of_columns: Option<f64> = keys.iter().map(|key| values(side, column_of(key)?)).product();
+        let keys = of_table.into_iter().chain(of_columns).fold(rows, f64::min);
         // The rows of this side are kept until the other is read. Where they are expected to be more, that must be worth it as
         // expected.
         let is_smaller = estimated_rows(join.side(from.other())).is_none_or(|others| rows <= others);
@@ -515,6 +516,46 @@ fn name(scan: &SourceScanExec, at: usize) -> String {
         }
         _ => tree.schema().field(at).name().clone(),
     }
+}
+
+fn column_of(key: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    key.downcast_ref::<Column>().map(Column::index)
+}
+
+/// As many values as a column of a plan can have: there are no more than rows below, and in an inner join by equality no more than
+/// its partner has.
+fn values(plan: &Plan, at: usize) -> Option<f64> {
+    if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
+        let rows = estimated_rows(plan);
+        return distinct(&scan.scan().scan, at).into_iter().chain(rows).reduce(f64::min);
+    }
+    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
+        let at = join.projection.as_ref().map_or(Some(at), |columns| columns.get(at).copied())?;
+        let width = join.left().schema().fields().len();
+        let of = |side: usize, at: usize| values([join.left(), join.right()][side], at);
+        let (side, at) = match join.join_type() {
+            JoinType::Inner | JoinType::Left | JoinType::Right if at >= width => (1, at - width),
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::LeftSemi | JoinType::LeftAnti => (0, at),
+            JoinType::RightSemi | JoinType::RightAnti => (1, at),
+            JoinType::Full | JoinType::LeftMark | JoinType::RightMark => return None,
+        };
+        let is_by_both = matches!(join.join_type(), JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi);
+        let partners = join.on().iter().filter(|_| is_by_both).filter_map(|(left, right)| {
+            let pair = [column_of(left)?, column_of(right)?];
+            if pair[side] == at { of(1 - side, pair[1 - side]) } else { None }
+        });
+        return of(side, at).into_iter().chain(partners).reduce(f64::min);
+    }
+    let [input] = plan.children().try_into().ok()?;
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        return values(input, column_of(&projection.expr().get(at)?.expr)?);
+    }
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        let at = filter.projection().as_ref().map_or(Some(at), |columns| columns.get(at).copied())?;
+        return values(input, at);
+    }
+    let is_same = plan.is::<JoinCountExec>() || plan.is::<CooperativeExec>() || plan.is::<CoalescePartitionsExec>();
+    if is_same { values(input, at) } else { None }
 }
 
 /// Rows that are expected to come out of a plan: what DataFusion says, or where that is nothing, a guess from the sizes below.

@@ -16,7 +16,8 @@ const ALL_ROWS: usize = 1 << 62;
 ///
 /// DataFusion knows that a limit wants the order below it by its number of rows, which `OFFSET` alone does not have. It then drops
 /// the sort where nothing above wants the order, and other rows are passed over. So the first of these rules gives such a sort a
-/// number of rows before DataFusion's rules, and the last takes it away after them.
+/// number of rows before DataFusion's rules, and the last takes it away after them. The limit gets it too: through one that has none,
+/// DataFusion moves the sort that an operator above it wants, so that the first rows of that order are passed over.
 pub(super) const FIRST: EachOperator = EachOperator { name: "skip_order_first", rewrite: with_rows };
 
 /// Keeps the sort below an `OFFSET`: after DataFusion's rules.
@@ -26,12 +27,15 @@ fn with_rows(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     let skips = plan.downcast_ref::<GlobalLimitExec>().filter(|limit| limit.skip() > 0 && limit.fetch().is_none());
     let Some(limit) = skips else { return Ok(Transformed::no(plan)) };
     let input = kept(Arc::clone(limit.input()))?;
-    Ok(Transformed::yes(Arc::new(GlobalLimitExec::new(input, limit.skip(), None))))
+    Ok(Transformed::yes(Arc::new(GlobalLimitExec::new(input, limit.skip(), Some(ALL_ROWS)))))
 }
 
 fn without_rows(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     if plan.fetch().is_none_or(|rows| rows < ALL_ROWS) {
         return Ok(Transformed::no(plan));
+    }
+    if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
+        return Ok(Transformed::yes(Arc::new(GlobalLimitExec::new(Arc::clone(limit.input()), limit.skip(), None))));
     }
     Ok(plan.with_fetch(None).map_or_else(|| Transformed::no(plan), Transformed::yes))
 }
