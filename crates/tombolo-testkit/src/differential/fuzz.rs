@@ -94,7 +94,11 @@ pub async fn fuzz(seed: u64, until: Until, databases: Databases, progress: &mut 
             }
             let (query, world) = (generator.next_query(), Arc::clone(&world));
             if is_shown {
-                eprintln!("seed {seed}, query {number}: {}", query.sql());
+                #[expect(
+                    clippy::print_stderr,
+                    reason = "whoever looks for a query that ends the program has nothing else"
+                )]
+                let () = eprintln!("seed {seed}, query {number}: {}", query.sql());
             }
             running.spawn(async move {
                 let ways = ways(&world, number);

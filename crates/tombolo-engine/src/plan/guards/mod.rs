@@ -63,7 +63,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         "ProjectionPushdown" | "aggregate_statistics" => Arc::new(OptionalRule(rule)) as _,
         _ => rule,
     });
-    let before = [union_order::RULE, constants::RULE, skip_order::FIRST].map(each_operator);
+    let before = [union_order::RULE, constants::RULE, skip_order::FIRST, skip_order::ABOVE].map(each_operator);
     let after = [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE].map(each_operator);
     before.into_iter().chain(theirs).chain(after).collect()
 }
