@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -30,30 +30,15 @@ pub(super) fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
     let mut walk = Walk::new(settings);
-    let cut = match walk.visit(plan.clone())? {
+    let plan = match walk.visit(plan.clone())? {
         Walked::There(candidate) => walk.leaf(*candidate),
-        Walked::Here(cut) if !is_ordered_below(&cut)? => cut,
         Walked::Here(_) => {
             walk.keep_order = true;
             let walked = walk.visit(plan)?;
             walk.finish(walked)?
         }
     };
-    numbered(cut)
-}
-
-/// Whether a sub-query of a plan gives its rows in an order.
-fn is_ordered_below(plan: &LogicalPlan) -> Result<bool> {
-    let mut is_ordered = false;
-    plan.apply_with_subqueries(|plan| {
-        if let LogicalPlan::Extension(extension) = plan
-            && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
-        {
-            is_ordered |= !scan.order.is_empty();
-        }
-        Ok(if is_ordered { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
-    Ok(is_ordered)
+    numbered(plan)
 }
 
 /// Numbers the sub-queries from left to right.
