@@ -132,16 +132,16 @@ impl<'a> TableRules<'a> {
     /// Whether a table of so many rows, as far as that is known, may not be read whole.
     pub(crate) fn denies_full_scan(&self, rows: Option<u64>) -> bool {
         let denies = self.own.and_then(|own| own.deny_full_scan).unwrap_or(self.source.deny_full_scan);
-        let small = self.own.and_then(|own| own.full_scan_rows).or(self.source.full_scan_rows);
-        denies && rows.zip(small).is_none_or(|(rows, small)| rows > small)
+        denies && rows.zip(self.full_scan_rows()).is_none_or(|(rows, small)| rows > small)
     }
 
     /// The highest LIMIT that keeps a table with an unknown number of rows from being read whole.
     pub(crate) fn limit_of_unknown(&self) -> u64 {
-        self.own
-            .and_then(|own| own.full_scan_rows)
-            .or(self.source.full_scan_rows)
-            .map_or(LIMIT_OF_UNKNOWN, |rows| rows.max(LIMIT_OF_UNKNOWN))
+        self.full_scan_rows().map_or(LIMIT_OF_UNKNOWN, |rows| rows.max(LIMIT_OF_UNKNOWN))
+    }
+
+    fn full_scan_rows(&self) -> Option<u64> {
+        self.own.and_then(|own| own.full_scan_rows).or(self.source.full_scan_rows)
     }
 
     /// The most rows of an answer that is sorted and has no limit.

@@ -36,15 +36,8 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
 
 fn keys(report: KeyReport) -> KeyReceipt {
     let KeyReport { from, to, keys, batches, reason, is_here, .. } = report;
-    let is_sent = !is_here;
-    KeyReceipt {
-        from,
-        to,
-        collected: keys,
-        requests: batches.filter(|_| is_sent),
-        reason,
-        compared_here: is_here && batches.is_some(),
-    }
+    let (requests, compared_here) = if is_here { (None, batches.is_some()) } else { (batches, false) };
+    KeyReceipt { from, to, collected: keys, requests, reason, compared_here }
 }
 
 /// The tables of a sub-query by their source's names, each once.

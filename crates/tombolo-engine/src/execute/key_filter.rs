@@ -9,6 +9,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, lit};
+use datafusion::physical_expr::utils::conjunction_opt;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
@@ -86,18 +87,10 @@ pub(super) fn read(
 
 /// What is true of each row that has one of the keys, and of few others.
 fn predicate(batches: &[KeyBatch], schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
-    let mut all: Option<Arc<dyn PhysicalExpr>> = None;
-    for KeyBatch { columns, keys } in batches {
-        for (at, keys) in columns.iter().zip(keys.columns()) {
-            let one = compared(column(schema, *at), keys, schema)?;
-            all = Some(match all {
-                Some(all) => Arc::new(BinaryExpr::new(all, Operator::And, one)),
-                None => one,
-            });
-        }
-    }
+    let keys = batches.iter().flat_map(|batch| batch.columns.iter().zip(batch.keys.columns()));
+    let all = keys.map(|(at, keys)| compared(column(schema, *at), keys, schema)).collect::<Result<Vec<_>>>()?;
     // Without a key no row can match.
-    Ok(all.unwrap_or_else(|| lit(false)))
+    Ok(conjunction_opt(all).unwrap_or_else(|| lit(false)))
 }
 
 fn compared(column: Arc<dyn PhysicalExpr>, keys: &ArrayRef, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {

@@ -193,6 +193,7 @@ fn mapped(wanted: &[Wanted], below: impl Fn(usize) -> Option<usize>) -> Vec<Want
     wanted.iter().filter_map(|wanted| Some(Wanted { at: below(wanted.at)?, ..wanted.clone() })).collect()
 }
 
-fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+/// The position of the column that an expression is.
+pub(super) fn column(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     expr.downcast_ref::<Column>().map(Column::index)
 }

@@ -24,7 +24,7 @@ use super::convert::{WayBack, made_of};
 use super::cost::{read_all_ms, target};
 use super::exec::CollectKeys;
 use super::lookup::LookupJoinExec;
-use super::route::{Path, Route, Wanted};
+use super::route::{Path, Route, Wanted, column};
 use super::shipment::{Shipment, Taken};
 use crate::cost::{KeyTarget, distinct};
 use crate::execute::SourceScanExec;
@@ -118,7 +118,7 @@ impl ShipKeysRule {
 
     /// The milliseconds that it saves to ship keys to one scan, if there are as few as there may be; 0 where it is not done.
     fn saved(&self, giver: &Giver, target: &KeyTarget) -> f64 {
-        // To compare here is not decided again: the side is collected by then.
+        // The side that gives them is read first even if nothing is compared then, so it must be worth it as expected.
         let keys = if target.spared.is_some() { giver.keys } else { giver.least_keys };
         let saved = target.read_all() - target.ship(keys.min(target.distinct));
         saved.max(if self.limits.strategy == Strategy::Always { 1.0 } else { 0.0 })
@@ -352,7 +352,7 @@ impl Giver {
             }
         })?;
         let rows = estimated_rows(side).unwrap_or(UNKNOWN_KEYS);
-        let of_columns: Option<f64> = keys.iter().map(|key| values(side, column_of(key)?)).product();
+        let of_columns: Option<f64> = keys.iter().map(|key| values(side, column(key)?)).product();
         let keys = of_table.into_iter().chain(of_columns).fold(rows, f64::min);
         // The rows of this side are kept until the other is read. Where they are expected to be more, that must be worth it as
         // expected.
@@ -518,10 +518,6 @@ fn name(scan: &SourceScanExec, at: usize) -> String {
     }
 }
 
-fn column_of(key: &Arc<dyn PhysicalExpr>) -> Option<usize> {
-    key.downcast_ref::<Column>().map(Column::index)
-}
-
 /// As many values as a column of a plan can have: there are no more than rows below, and in an inner join by equality no more than
 /// its partner has.
 fn values(plan: &Plan, at: usize) -> Option<f64> {
@@ -541,14 +537,14 @@ fn values(plan: &Plan, at: usize) -> Option<f64> {
         };
         let is_by_both = matches!(join.join_type(), JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi);
         let partners = join.on().iter().filter(|_| is_by_both).filter_map(|(left, right)| {
-            let pair = [column_of(left)?, column_of(right)?];
+            let pair = [column(left)?, column(right)?];
             if pair[side] == at { of(1 - side, pair[1 - side]) } else { None }
         });
         return of(side, at).into_iter().chain(partners).reduce(f64::min);
     }
     let [input] = plan.children().try_into().ok()?;
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        return values(input, column_of(&projection.expr().get(at)?.expr)?);
+        return values(input, column(&projection.expr().get(at)?.expr)?);
     }
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
         let at = filter.projection().as_ref().map_or(Some(at), |columns| columns.get(at).copied())?;
