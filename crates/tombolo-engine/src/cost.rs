@@ -1,10 +1,10 @@
-//! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared. Used by the
-//! stages that choose between strategies.
+//! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared, and what was
+//! seen of a source in their place. Used by the stages that choose between strategies.
 
 use tombolo_connector::{Scan, TableDescription};
 
-/// What a request costs beside its rows: the way there and back, and its planning in the source.
-pub(crate) const REQUEST: f64 = 0.7;
+/// What a request costs beside its rows, where nothing was seen: the way there and back, and its planning in the source.
+const REQUEST: f64 = 0.7;
 /// A row that a source looks at.
 pub(crate) const ROW_LOOKED_AT: f64 = 0.000_1;
 /// A row that a source finds by an index.
@@ -34,7 +34,29 @@ pub(crate) const ROW_SORTED: f64 = 0.000_1;
 pub(crate) const UNKNOWN_ROWS: f64 = 1_000_000.0;
 const UNKNOWN_BYTES: f64 = 64.0;
 
-/// What it takes to bring rows here, of so many bytes each where that is known.
+/// How fast a source answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Speed {
+    /// Milliseconds that a request takes beside its rows.
+    pub(crate) request_ms: f64,
+    /// The time that rows take to come, as a multiple of that from a source on the same network.
+    pub(crate) slowness: f64,
+}
+
+impl Default for Speed {
+    fn default() -> Self {
+        Self { request_ms: REQUEST, slowness: 1.0 }
+    }
+}
+
+impl Speed {
+    /// What it takes to bring rows here, of so many bytes each where that is known.
+    pub(crate) fn moved(self, rows: f64, row_bytes: Option<f64>) -> f64 {
+        self.slowness * moved(rows, row_bytes)
+    }
+}
+
+/// What it takes to bring rows here from a source on the same network, of so many bytes each where that is known.
 pub(crate) fn moved(rows: f64, row_bytes: Option<f64>) -> f64 {
     rows * (ROW_MOVED + row_bytes.unwrap_or(UNKNOWN_BYTES) * BYTE_MOVED)
 }
@@ -89,6 +111,8 @@ pub(crate) struct KeyTarget {
     pub(crate) distinct: f64,
     /// Keys in one request.
     pub(crate) request_keys: usize,
+    /// How fast the source answers.
+    pub(crate) speed: Speed,
     /// What is done with a row on its way to the join, where the source takes no keys and rows are compared with them here.
     pub(crate) spared: Option<f64>,
 }
@@ -104,7 +128,7 @@ impl KeyTarget {
         if let Some(spared) = self.spared {
             return self.rows * spared;
         }
-        REQUEST + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
+        self.speed.request_ms + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
     }
 
     /// The milliseconds that it takes to read what has one of so many keys.
@@ -120,12 +144,12 @@ impl KeyTarget {
         let by_comparing = requests * self.looked_at * ROW_LOOKED_AT + keys * KEY_COMPARED;
         let by_index = keys * KEY_FOUND + share * self.looked_at * ROW_FOUND;
         let work = if self.is_indexed { by_index.min(by_comparing) } else { by_comparing };
-        requests * REQUEST + work + self.sent(share)
+        requests * self.speed.request_ms + work + self.sent(share)
     }
 
     /// What it takes to group so large a share of the rows, where that is asked, and to bring the rest here.
     fn sent(&self, share: f64) -> f64 {
         let groups = if self.is_grouped { grouped(share * self.looked_at, share * self.rows) } else { 0.0 };
-        groups + moved(share * self.rows, self.row_bytes)
+        groups + self.speed.moved(share * self.rows, self.row_bytes)
     }
 }

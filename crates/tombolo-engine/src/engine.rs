@@ -73,7 +73,7 @@ impl Engine {
     /// [`ErrorCode::ConfigInvalid`] for a source or a setting that cannot be.
     pub fn try_new(config: EngineConfig) -> Result<Self> {
         let EngineConfig { registry, sources, settings, state_dir } = config;
-        let catalog = Catalog::try_new(&registry, sources, state_dir, settings.catalog_ttl)?;
+        let catalog = Catalog::try_new(&registry, sources, state_dir, &settings)?;
         let runtime = execute::runtime(&settings)?;
         Ok(Self(Arc::new(Inner { catalog, settings, runtime })))
     }
@@ -315,6 +315,7 @@ impl Engine {
         let sort_limit = SortLimit::of(&logical)?;
         let columns = check::column_origins(&logical, &named);
         let notices = [notices, keys, check::notices(&logical)].concat();
+        let logical = Box::pin(self.with_sizes(logical, &options.user)).await?;
         let logical = pushdown::order_joins(logical, settings, &session)?;
         let logical = pushdown::push_down(logical, settings)?;
         pushdown::check_guardrails(&logical)?;

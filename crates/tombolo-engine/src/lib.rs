@@ -19,6 +19,7 @@ mod policy;
 mod products;
 pub mod pushdown;
 mod settings;
+mod sizes;
 mod type_mapping;
 
 pub use catalog::{Guardrails, ScanLimits, SourceConfig, TableGuardrails};

@@ -20,7 +20,7 @@ use crate::plan::cartesian::{
 const SAMPLING_TIME: Duration = Duration::from_secs(3);
 
 /// The distinct values of a column as text.
-type Values = BTreeSet<String>;
+pub(crate) type Values = BTreeSet<String>;
 
 /// A plan whose products are no danger or are wanted.
 pub(crate) struct Checked {
@@ -130,7 +130,12 @@ impl Engine {
 
     /// Runs statements of one column each, side by side and each as a task of its own: planning is deep, and this is within it
     /// already. The tasks end with this.
-    async fn read_values(&self, statements: Vec<String>, user: &str, deadline: Instant) -> Vec<(usize, Values)> {
+    pub(crate) async fn read_values(
+        &self,
+        statements: Vec<String>,
+        user: &str,
+        deadline: Instant,
+    ) -> Vec<(usize, Values)> {
         let mut reads = JoinSet::new();
         for (index, sql) in statements.into_iter().enumerate() {
             reads.spawn(self.clone().values_in_time(index, sql, user.to_owned(), deadline));

@@ -27,6 +27,10 @@ pub struct Settings {
     pub max_cartesian_rows: Option<u64>,
     /// Whether joins that run here count matched and unmatched rows for the receipt.
     pub join_counts: bool,
+    /// Whether the rows that sub-queries gave, and the time that sources took, correct what is expected of later ones.
+    pub observed_statistics: bool,
+    /// The longest that tables of unknown size are counted for, before a query of several sources is put in order.
+    pub counting_time: Duration,
     /// In which order joins are done.
     pub join_order: JoinOrder,
     /// How a join's keys are sent to the source of its other side.
@@ -52,6 +56,8 @@ impl Default for Settings {
             catalog_ttl: Duration::from_secs(300),
             max_cartesian_rows: Some(1_000_000),
             join_counts: true,
+            observed_statistics: true,
+            counting_time: Duration::from_millis(300),
             join_order: JoinOrder::Cost,
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,
@@ -77,6 +83,8 @@ pub enum JoinOrder {
 pub struct KeyShipping {
     /// When keys are sent.
     pub strategy: Strategy,
+    /// When rows from the least key to the greatest are asked for, where the keys themselves are not sent.
+    pub ranges: Strategy,
     /// When one side of a join is read part by part, and the keys of each part are sent before the next is read.
     pub lookup: Strategy,
     /// The most keys in one request, where the source does not take fewer.
@@ -98,7 +106,13 @@ pub enum Strategy {
 
 impl Default for KeyShipping {
     fn default() -> Self {
-        Self { strategy: Strategy::Adaptive, lookup: Strategy::Adaptive, batch_keys: 10_000, max_keys: 1_000_000 }
+        Self {
+            strategy: Strategy::Adaptive,
+            ranges: Strategy::Adaptive,
+            lookup: Strategy::Adaptive,
+            batch_keys: 10_000,
+            max_keys: 1_000_000,
+        }
     }
 }
 

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{TableDescription, TableRef};
 
@@ -44,44 +45,47 @@ pub(super) struct CacheFile {
 impl CacheFile {
     /// The file of this source in `folder`; without a folder nothing is kept.
     pub(super) fn new(folder: Option<&Path>, source: &str, key: String) -> Self {
-        // Names of sources may hold what names of files may not.
-        let name: String =
-            source
-                .bytes()
-                .map(|b| {
-                    if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("_{b:02x}") }
-                })
-                .collect();
-        Self { path: folder.map(|folder| folder.join(format!("{name}.json"))), key }
+        Self { path: folder.map(|folder| source_file(folder, source, "json")), key }
     }
 
     /// Reads what was kept; anything unreadable, or read with other options, counts as nothing.
     pub(super) fn load(&self) -> CachedSource {
-        let read = |path: &PathBuf| -> Option<CachedSource> {
-            serde_json::from_slice(&std::fs::read(path).ok()?)
-                .ok()
-                .filter(|cached: &CachedSource| cached.key == self.key)
-        };
-        self.path
-            .as_ref()
-            .and_then(read)
-            .unwrap_or_else(|| CachedSource { key: self.key.clone(), ..CachedSource::default() })
+        let kept = self.path.as_deref().and_then(read_json).filter(|cached: &CachedSource| cached.key == self.key);
+        kept.unwrap_or_else(|| CachedSource { key: self.key.clone(), ..CachedSource::default() })
     }
 
     /// Keeps the facts. A failure costs only speed, so it is logged and passed over.
     pub(super) fn save(&self, cached: &CachedSource) {
-        let Some(path) = &self.path else { return };
-        let write = || -> std::io::Result<()> {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            // Written aside and renamed, so that another process never reads half of it.
-            let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-            std::fs::write(&aside, serde_json::to_vec(cached)?)?;
-            std::fs::rename(&aside, path)
-        };
-        if let Err(error) = write() {
+        if let Some(path) = &self.path
+            && let Err(error) = write_json(path, cached)
+        {
             tracing::warn!(path = %path.display(), %error, "could not keep the catalog");
         }
     }
+}
+
+/// The file of a source in a folder.
+pub(super) fn source_file(folder: &Path, source: &str, extension: &str) -> PathBuf {
+    // Names of sources may hold what names of files may not.
+    let safe = |b: u8| {
+        if b.is_ascii_alphanumeric() || b == b'-' { char::from(b).to_string() } else { format!("_{b:02x}") }
+    };
+    let name: String = source.bytes().map(safe).collect();
+    folder.join(format!("{name}.{extension}"))
+}
+
+/// Reads a file; what is not there or unreadable is nothing.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Writes a file and the folder that it is in.
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // Written aside and renamed, so that another process never reads half of it.
+    let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&aside, serde_json::to_vec(value)?)?;
+    std::fs::rename(&aside, path)
 }

@@ -5,17 +5,20 @@
 
 mod cache;
 pub(crate) mod guardrails;
+mod observed;
 mod resolve;
 mod source;
 mod table;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tombolo_connector::{Error, ErrorCode, Registry, Result, nearest_name};
 
+use crate::settings::Settings;
+
 pub use guardrails::{Guardrails, ScanLimits, TableGuardrails};
+pub(crate) use observed::WholeRead;
 pub use resolve::{NamePart, ResolvedTable, SearchPlace};
 pub use source::{Source, SourceConfig};
 pub use table::SourceTable;
@@ -35,7 +38,7 @@ impl Catalog {
         registry: &Registry,
         configs: Vec<SourceConfig>,
         state_dir: Option<PathBuf>,
-        ttl: Duration,
+        settings: &Settings,
     ) -> Result<Self> {
         let mut sources: Vec<Arc<Source>> = Vec::with_capacity(configs.len());
         for config in configs {
@@ -47,7 +50,7 @@ impl Catalog {
                 .with_hint("Names differ by more than case: rename one of them."));
             }
             let cache = state_dir.as_ref().map(|folder| folder.join("catalog"));
-            sources.push(Arc::new(Source::try_new(registry, config, cache, ttl)?));
+            sources.push(Arc::new(Source::try_new(registry, config, cache, settings)?));
         }
         Ok(Self { sources })
     }

@@ -6,11 +6,14 @@ use tokio::sync::{Mutex, OnceCell};
 use tombolo_connector::layer::{LayerSettings, SourceMetrics, layered};
 use tombolo_connector::{
     Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, OptionKind, Options, Registry, RemoteInfo, Result,
-    TableDescription, TableRef,
+    Scan, ScanStatistics, TableDescription, TableRef,
 };
 
 use super::cache::{Aged, CacheFile, CachedSource};
 use super::guardrails::{self, Guardrails};
+use super::observed::Observed;
+use crate::cost::Speed;
+use crate::settings::Settings;
 
 /// How long a source may take to answer when the config does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,6 +45,7 @@ pub struct Source {
     connected: OnceCell<(Arc<dyn Connector>, SourceMetrics)>,
     cache: Mutex<Option<CachedSource>>,
     cache_file: CacheFile,
+    observed: Option<Observed>,
     ttl: Duration,
     guardrails: Guardrails,
     /// Done when the tables that the guardrails name were found.
@@ -53,7 +57,7 @@ impl Source {
         registry: &Registry,
         config: SourceConfig,
         cache_folder: Option<PathBuf>,
-        ttl: Duration,
+        settings: &Settings,
     ) -> Result<Self> {
         let named = |error: Error| error.with_source_name(&config.name);
         let factory = Arc::clone(registry.factory(&config.kind).map_err(named)?);
@@ -64,13 +68,16 @@ impl Source {
                 timeout: config.timeout.unwrap_or(DEFAULT_TIMEOUT),
                 max_concurrency: config.max_concurrency,
             },
+            observed: settings
+                .observed_statistics
+                .then(|| Observed::new(cache_folder.as_deref(), &config.name, key.clone())),
             cache_file: CacheFile::new(cache_folder.as_deref(), &config.name, key),
             name: config.name,
             options,
             factory,
             connected: OnceCell::new(),
             cache: Mutex::new(None),
-            ttl,
+            ttl: settings.catalog_ttl,
             guardrails: config.guardrails,
             guarded: OnceCell::new(),
         })
@@ -84,6 +91,26 @@ impl Source {
     /// The kind.
     pub fn kind(&self) -> &'static str {
         self.factory.spec().kind
+    }
+
+    /// What is expected of a sub-query: what the source estimates, corrected by what earlier reads of it gave.
+    pub(crate) fn estimate(&self, connector: &dyn Connector, scan: &Scan) -> ScanStatistics {
+        self.corrected(scan, connector.estimate(scan))
+    }
+
+    /// An estimate of the source's, corrected by what earlier reads gave.
+    pub(crate) fn corrected(&self, scan: &Scan, estimate: ScanStatistics) -> ScanStatistics {
+        self.observed.as_ref().map_or(estimate, |observed| observed.corrected(scan, estimate))
+    }
+
+    /// How fast it answers, as far as that was seen.
+    pub(crate) fn speed(&self) -> Speed {
+        self.observed.as_ref().map_or_else(Speed::default, Observed::speed)
+    }
+
+    /// What earlier queries have seen of it; `None` where that is not wished for.
+    pub(crate) fn observed(&self) -> Option<&Observed> {
+        self.observed.as_ref()
     }
 
     /// What queries may not do to it.

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tombolo_connector::{
@@ -9,6 +8,7 @@ use tombolo_connector::{
 };
 
 use super::{Catalog, Guardrails, NamePart, SourceConfig};
+use crate::settings::Settings;
 
 /// A kind of source that has names and nothing else. A source called `down` cannot be connected.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn config(name: &str) -> SourceConfig {
 
 fn catalog(names: &[&str]) -> Result<Catalog> {
     let registry = Registry::default().with(Arc::new(Names));
-    Catalog::try_new(&registry, names.iter().map(|name| config(name)).collect(), None, Duration::from_secs(60))
+    Catalog::try_new(&registry, names.iter().map(|name| config(name)).collect(), None, &Settings::default())
 }
 
 /// The parts of a dotted name, in which a part in double quotes is quoted.

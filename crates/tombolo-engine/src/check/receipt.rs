@@ -98,6 +98,9 @@ pub struct KeyReceipt {
     /// Whether rows were compared with them here as they were read, since the source takes no keys.
     #[serde(default)]
     pub compared_here: bool,
+    /// Whether rows from the least key to the greatest were asked for, where the keys were not sent.
+    #[serde(default)]
+    pub range: bool,
 }
 
 /// How a sub-query ended.

@@ -172,6 +172,9 @@ impl Steps {
                 Some(format!("{keys} keys, compared here as rows are read"))
             }
             (Some(keys), Some(requests), _) if self.analyzed => Some(format!("{keys} keys in {requests} requests")),
+            (Some(keys), None, Some(reason)) if self.analyzed && report.is_range => {
+                Some(format!("{keys} keys, asked for from the least to the greatest: {reason}"))
+            }
             (Some(keys), None, Some(reason)) if self.analyzed => Some(format!("{keys} keys, not shipped: {reason}")),
             _ => None,
         };

@@ -308,6 +308,7 @@ impl Shared {
         let over =
             Over { steps: check::steps(&prepared.plan, true), spilled_bytes: check::spilled_bytes(&prepared.plan) };
         prepared.scans.iter().for_each(|scan| scan.supplies().iter().for_each(|supply| supply.let_go()));
+        check::observe(&prepared.scans);
         let plan = Arc::new(EmptyExec::new(prepared.plan.schema()));
         *self.over.write().unwrap_or_else(PoisonError::into_inner) = Some(over);
         *self.prepared.write().unwrap_or_else(PoisonError::into_inner) =

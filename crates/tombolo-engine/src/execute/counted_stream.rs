@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
@@ -47,6 +48,7 @@ impl Dress {
             is_opened: false,
             is_ended: false,
             rows: 0,
+            reading_since: None,
         })
     }
 
@@ -69,6 +71,8 @@ struct CountedStream {
     is_opened: bool,
     is_ended: bool,
     rows: u64,
+    /// When it began to wait for the next batch, or to decode it.
+    reading_since: Option<Instant>,
 }
 
 impl CountedStream {
@@ -101,7 +105,10 @@ impl Stream for CountedStream {
                 promise.open(self.partition);
             }
         }
+        let since = *self.reading_since.get_or_insert_with(Instant::now);
         let polled = futures::ready!(self.inner.poll_next_unpin(cx));
+        self.reading_since = None;
+        self.counters.read_for(since.elapsed());
         Poll::Ready(match polled {
             Some(Ok(batch)) => {
                 let rows = batch.num_rows() as u64;

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
@@ -20,6 +20,8 @@ pub struct ScanCounters {
     first_row: AtomicU64,
     /// Nanoseconds from the start to the last event.
     last_event: AtomicU64,
+    /// Nanoseconds in which streams waited for the source or decoded its rows, of all streams together.
+    reading: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -45,6 +47,9 @@ pub struct ScanSnapshot {
     pub first_row_ms: Option<f64>,
     /// From then to the last batch, end or error seen.
     pub elapsed_ms: Option<f64>,
+    /// The time in which streams waited for the source or decoded its rows, of all streams together; without that in which
+    /// nobody wanted rows.
+    pub reading_ms: f64,
 }
 
 impl ScanCounters {
@@ -81,6 +86,11 @@ impl ScanCounters {
         self.last_event.fetch_max(self.now(), Ordering::Relaxed);
     }
 
+    /// Counts time in which a stream waited or decoded.
+    pub(super) fn read_for(&self, time: Duration) {
+        self.reading.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     pub(super) fn fail(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.last_event.fetch_max(self.now(), Ordering::Relaxed);
@@ -106,6 +116,7 @@ impl ScanCounters {
             started_at: self.started.get().map(|(_, at)| *at),
             first_row_ms: first_row.checked_sub(1).map(milliseconds),
             elapsed_ms: self.started.get().map(|_| milliseconds(self.last_event.load(Ordering::Relaxed))),
+            reading_ms: milliseconds(self.reading.load(Ordering::Relaxed)),
         }
     }
 }

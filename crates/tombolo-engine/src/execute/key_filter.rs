@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::compute::{SortOptions, sort_to_indices};
 use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -20,7 +19,8 @@ use tokio::sync::OnceCell;
 use tombolo_connector::KeyBatch;
 
 use super::counted_stream::Dress;
-use super::keys::{KeyChoice, KeySupply};
+use super::key_range::{KeyRange, least_and_greatest};
+use super::keys::{KeyChoice, KeyOutcome, KeySupply};
 
 /// The most keys that a row is looked up among; of more, only the least and the greatest are compared.
 const MOST_LISTED: usize = 65_536;
@@ -52,9 +52,19 @@ impl KeyFilter {
     }
 
     async fn fill(&self, schema: &Schema) -> Result<()> {
-        if let KeyChoice::Batches { batches, .. } = self.supply.choose().await? {
-            self.predicate.update(predicate(&batches, schema)?)?;
-            self.supply.settle(Ok(1));
+        match self.supply.choose().await? {
+            KeyChoice::ReadAll { reason } => self.supply.settle(KeyOutcome::ReadAll(reason)),
+            KeyChoice::Batches { batches, .. } => {
+                self.predicate.update(predicate(&batches, schema)?)?;
+                self.supply.settle(KeyOutcome::Sent(1));
+            }
+            KeyChoice::Ranges { ranges, reason, .. } => {
+                let within = ranges
+                    .into_iter()
+                    .map(|KeyRange { at, least, greatest }| within(&column(schema, at), least, greatest));
+                self.predicate.update(conjunction_opt(within).unwrap_or_else(|| lit(true)))?;
+                self.supply.settle(KeyOutcome::Ranges(reason));
+            }
         }
         Ok(())
     }
@@ -94,17 +104,25 @@ fn predicate(batches: &[KeyBatch], schema: &Schema) -> Result<Arc<dyn PhysicalEx
 }
 
 fn compared(column: Arc<dyn PhysicalExpr>, keys: &ArrayRef, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
-    let bound = |op, descending| -> Result<Arc<dyn PhysicalExpr>> {
-        let options = SortOptions { descending, nulls_first: false };
-        let first = sort_to_indices(keys, Some(options), Some(1))?.value(0) as usize;
-        Ok(Arc::new(BinaryExpr::new(Arc::clone(&column), op, lit(ScalarValue::try_from_array(keys, first)?))))
-    };
-    let range = BinaryExpr::new(bound(Operator::GtEq, false)?, Operator::And, bound(Operator::LtEq, true)?);
+    let Some([least, greatest]) = least_and_greatest(keys)? else { return Ok(lit(false)) };
+    let range = within(&column, Some(least), Some(greatest));
     if keys.len() > MOST_LISTED {
-        return Ok(Arc::new(range));
+        return Ok(range);
     }
     let listed = InListExpr::try_new_from_array(Arc::clone(&column), Arc::clone(keys), false, schema)?;
-    Ok(Arc::new(BinaryExpr::new(Arc::new(range), Operator::And, Arc::new(listed))))
+    Ok(Arc::new(BinaryExpr::new(range, Operator::And, Arc::new(listed))))
+}
+
+/// What is true of values from the least to the greatest.
+fn within(
+    column: &Arc<dyn PhysicalExpr>,
+    least: Option<ScalarValue>,
+    greatest: Option<ScalarValue>,
+) -> Arc<dyn PhysicalExpr> {
+    let bound = |op, value| Arc::new(BinaryExpr::new(Arc::clone(column), op, lit(value))) as Arc<dyn PhysicalExpr>;
+    let least = least.map(|least| bound(Operator::GtEq, least));
+    let greatest = greatest.map(|greatest| bound(Operator::LtEq, greatest));
+    conjunction_opt(least.into_iter().chain(greatest)).unwrap_or_else(|| lit(true))
 }
 
 fn column(schema: &Schema, at: usize) -> Arc<dyn PhysicalExpr> {

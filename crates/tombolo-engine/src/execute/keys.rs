@@ -10,9 +10,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::try_unfold;
 use futures::{Stream, StreamExt};
 use tokio::sync::OnceCell;
-use tombolo_connector::{KeyBatch, ScanReader};
+use tombolo_connector::{KeyBatch, PlannedScan, QueryContext, ScanInput, ScanReader};
 
 use super::counted_stream::Dress;
+use super::key_range::{self, KeyRange};
+use crate::pushdown::SourceScan;
 
 /// What gives a scan its keys when the query runs: one side of a join, to the scan on its other side.
 #[async_trait]
@@ -20,8 +22,8 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
     /// Waits for the keys, and decides what is asked of the source.
     async fn choose(&self) -> Result<KeyChoice>;
 
-    /// Takes note of what becomes of batches: how many of them are sent so far, or why they are not.
-    fn settle(&self, outcome: std::result::Result<usize, &str>);
+    /// Takes note of what became of the keys, or has become so far.
+    fn settle(&self, outcome: KeyOutcome);
 
     /// Waits for the keys, and says how long it is expected to take to read what is then asked, in milliseconds.
     async fn cost(&self) -> Result<f64>;
@@ -37,7 +39,20 @@ pub trait KeySupply: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub enum KeyChoice {
     /// Everything, as if there were no keys.
-    ReadAll,
+    ReadAll {
+        /// Why.
+        reason: String,
+    },
+    /// Only rows that are in all of these ranges, where the source takes that and it is expected to send much less; else
+    /// everything.
+    Ranges {
+        /// A range for each column.
+        ranges: Vec<KeyRange>,
+        /// Why no keys are sent.
+        reason: String,
+        /// Whether it is done wherever the source takes it.
+        always: bool,
+    },
     /// Only rows with these keys, a request for each batch. No batch: no row can match.
     Batches {
         /// The batches, no key in two of them.
@@ -45,6 +60,17 @@ pub enum KeyChoice {
         /// The share of the rows that is expected to match, 0 to 1.
         share: f64,
     },
+}
+
+/// What became of the keys for one scan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeyOutcome {
+    /// So many requests with keys were sent so far.
+    Sent(usize),
+    /// Rows from the least key to the greatest were asked for, and no keys sent, for this reason.
+    Ranges(String),
+    /// The source was read as if there were no keys, for this reason.
+    ReadAll(String),
 }
 
 /// One shipping of keys, as explain and receipt tell it.
@@ -70,6 +96,8 @@ pub struct KeyReport {
     pub batches: Option<usize>,
     /// Why the source was read otherwise than was planned.
     pub reason: Option<String>,
+    /// Whether rows from the least key to the greatest were asked for then.
+    pub is_range: bool,
 }
 
 /// A scan's reader and what gives it keys; shared by the streams of one scan.
@@ -78,45 +106,89 @@ pub(super) struct KeyedRead {
     reader: Arc<dyn ScanReader>,
     dress: Dress,
     supplies: Vec<Arc<dyn KeySupply>>,
+    plan: RangePlan,
     choice: OnceCell<Chosen>,
     /// The next request that no stream has taken yet.
     next: AtomicUsize,
 }
 
-/// What the source is asked: everything, or the batches of one of the supplies.
+/// What the sub-query is planned with again, for a range of its rows.
+#[derive(Debug, Clone)]
+pub(super) struct RangePlan {
+    pub(super) node: SourceScan,
+    pub(super) context: QueryContext,
+    /// Rows that are expected without keys.
+    pub(super) rows: Option<u64>,
+    /// Streams that the scan is read over.
+    pub(super) streams: usize,
+}
+
+/// What the source is asked: everything, a range of it, or the batches of one of the supplies.
 #[derive(Debug)]
 enum Chosen {
     ReadAll,
+    Range(Arc<dyn ScanReader>, Dress),
     Batches(Arc<dyn KeySupply>, Vec<KeyBatch>),
 }
 
 impl KeyedRead {
-    pub(super) fn new(reader: Arc<dyn ScanReader>, dress: Dress, supplies: Vec<Arc<dyn KeySupply>>) -> Self {
-        Self { reader, dress, supplies, choice: OnceCell::new(), next: AtomicUsize::new(0) }
+    pub(super) fn new(
+        reader: Arc<dyn ScanReader>,
+        dress: Dress,
+        supplies: Vec<Arc<dyn KeySupply>>,
+        plan: RangePlan,
+    ) -> Self {
+        Self { reader, dress, supplies, plan, choice: OnceCell::new(), next: AtomicUsize::new(0) }
     }
 
     /// Several joins may offer keys to one scan; the source is given those that leave the fewest rows.
     async fn choice(&self) -> Result<&Chosen> {
         let choose = || async {
             let mut offers: Vec<(f64, &Arc<dyn KeySupply>, Vec<KeyBatch>)> = Vec::new();
+            let mut ranged = Vec::new();
             for supply in &self.supplies {
                 match supply.choose().await? {
-                    KeyChoice::ReadAll => {}
+                    KeyChoice::ReadAll { reason } => supply.settle(KeyOutcome::ReadAll(reason)),
+                    KeyChoice::Ranges { ranges, reason, always } => {
+                        supply.settle(KeyOutcome::ReadAll(reason.clone()));
+                        ranged.push((supply, ranges, reason, always));
+                    }
                     KeyChoice::Batches { batches, .. } if !batches.iter().all(|keys| self.reader.takes_keys(keys)) => {
-                        supply.settle(Err("the source has no literal for some of the keys"));
+                        supply.settle(KeyOutcome::ReadAll("the source has no literal for some of the keys".to_owned()));
                     }
                     KeyChoice::Batches { batches, share } => offers.push((share, supply, batches)),
                 }
             }
             offers.sort_by(|(share, ..), (other, ..)| share.total_cmp(other));
             let mut offers = offers.into_iter();
-            let Some((_, supply, batches)) = offers.next() else { return Ok(Chosen::ReadAll) };
-            supply.settle(Ok(0));
+            let Some((_, supply, batches)) = offers.next() else {
+                for (supply, ranges, reason, always) in ranged {
+                    if let Some(chosen) = self.range(&ranges, always).await? {
+                        supply.settle(KeyOutcome::Ranges(reason));
+                        return Ok(chosen);
+                    }
+                }
+                return Ok(Chosen::ReadAll);
+            };
+            supply.settle(KeyOutcome::Sent(0));
             self.dress.counters.announce(batches.len() * self.reader.key_partitions().max(1));
-            offers.for_each(|(_, supply, _)| supply.settle(Err("the keys of another join leave fewer rows")));
+            let reason = "the keys of another join leave fewer rows";
+            offers.for_each(|(_, supply, _)| supply.settle(KeyOutcome::ReadAll(reason.to_owned())));
             Ok(Chosen::Batches(Arc::clone(supply), batches))
         };
         self.choice.get_or_try_init(choose).await
+    }
+
+    /// The scan of a range of its rows.
+    async fn range(&self, ranges: &[KeyRange], always: bool) -> Result<Option<Chosen>> {
+        let RangePlan { node, context, rows, streams } = &self.plan;
+        let context = QueryContext { target_partitions: *streams, ..context.clone() };
+        let planned = key_range::plan(node, *rows, ranges, &context, always).await?;
+        let Some(PlannedScan { input: ScanInput::Reader(reader), wrappers, .. }) = planned else { return Ok(None) };
+        // Not all of its rows were counted before.
+        let dress = Dress { wrappers, promise: None, ..self.dress.clone() };
+        dress.counters.announce(reader.partitions());
+        Ok(Some(Chosen::Range(reader, dress)))
     }
 
     /// One stream of the scan: of all rows its part, or the rows of the requests that it takes.
@@ -156,8 +228,16 @@ impl State {
     /// Opens the next request, if there is one left.
     async fn request(&mut self) -> Result<Option<SendableRecordBatchStream>> {
         let reader = &self.read.reader;
-        let dress = &self.read.dress;
+        let mut dress = &self.read.dress;
         let (opened, promise) = match self.read.choice().await? {
+            Chosen::Range(reader, own) => {
+                let at = self.read.next.fetch_add(1, Ordering::Relaxed);
+                if at >= reader.partitions() {
+                    return Ok(None);
+                }
+                dress = own;
+                (reader.open(at, None, &self.task), None)
+            }
             Chosen::ReadAll => {
                 if std::mem::replace(&mut self.has_read_all, true) || self.partition >= reader.partitions() {
                     return Ok(None);
@@ -168,7 +248,7 @@ impl State {
                 let streams = reader.key_partitions().max(1);
                 let at = self.read.next.fetch_add(1, Ordering::Relaxed);
                 let Some(keys) = batches.get(at / streams) else { return Ok(None) };
-                supply.settle(Ok(at / streams + 1));
+                supply.settle(KeyOutcome::Sent(at / streams + 1));
                 // How many rows have one of the keys was not counted before.
                 (reader.open(at % streams, Some(keys), &self.task), None)
             }

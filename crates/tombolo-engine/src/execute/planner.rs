@@ -47,11 +47,13 @@ impl ExtensionPlanner for SourceScanPlanner {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(scan) = node.as_any().downcast_ref::<SourceScan>() else { return Ok(None) };
         let connector = scan.source.connector().await?;
-        let planned = connector
+        let mut planned = connector
             .plan_scan(&scan.scan, &self.context)
             .await
             .map_err(|error| error.with_source_name(scan.source.name()))?;
-        let operator = Arc::new(SourceScanExec::try_new(scan.clone(), planned, self.budgets.of(scan))?);
+        planned.statistics = scan.source.corrected(&scan.scan, planned.statistics);
+        let operator =
+            Arc::new(SourceScanExec::try_new(scan.clone(), planned, self.context.clone(), self.budgets.of(scan))?);
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(scan.id, Arc::clone(&operator));
         Ok(Some(operator))
     }

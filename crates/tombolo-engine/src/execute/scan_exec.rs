@@ -14,13 +14,15 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use tokio::sync::OnceCell;
-use tombolo_connector::{NativeQuery, PlannedScan, RowCount, Scan, ScanInput, ScanReader, ScanStatistics};
+use tombolo_connector::{
+    NativeQuery, PlannedScan, QueryContext, RowCount, Scan, ScanInput, ScanReader, ScanStatistics,
+};
 
 use super::budget::Budget;
 use super::counted_stream::Dress;
 use super::counters::ScanCounters;
 use super::key_filter::{self, KeyFilter};
-use super::keys::{KeySupply, KeyedRead};
+use super::keys::{KeySupply, KeyedRead, RangePlan};
 use super::promise::RowPromise;
 use crate::cost::distinct;
 use crate::pushdown::SourceScan;
@@ -33,6 +35,9 @@ pub struct SourceScanExec {
     native: NativeQuery,
     input: Input,
     statistics: ScanStatistics,
+    /// Rows that are expected without keys.
+    whole_rows: Option<u64>,
+    context: QueryContext,
     dress: Dress,
     /// What gives keys when the query runs, to any form that the plan's rewriting gives this scan.
     supplies: Arc<Mutex<Vec<Arc<dyn KeySupply>>>>,
@@ -54,7 +59,12 @@ impl SourceScanExec {
     ///
     /// # Errors
     /// An internal error where the connector's rows would not have the scan's types.
-    pub fn try_new(scan: SourceScan, planned: PlannedScan, budgets: Vec<Arc<Budget>>) -> Result<Self> {
+    pub fn try_new(
+        scan: SourceScan,
+        planned: PlannedScan,
+        context: QueryContext,
+        budgets: Vec<Arc<Budget>>,
+    ) -> Result<Self> {
         let PlannedScan { native, input, statistics, wrappers } = planned;
         let schema: SchemaRef = Arc::clone(scan.scan.schema().inner());
         let (input, given) = match input {
@@ -82,7 +92,9 @@ impl SourceScanExec {
             scan,
             native,
             input,
+            whole_rows: statistics.rows.value(),
             statistics,
+            context,
             dress,
             supplies: Arc::default(),
             keyed: None,
@@ -176,8 +188,14 @@ impl SourceScanExec {
     pub fn with_keys(&self, supply: Arc<dyn KeySupply>, streams: usize, statistics: ScanStatistics) -> Result<Self> {
         let Input::Reader(reader) = &self.input else { return internal_err!("#{} takes no keys", self.scan.id) };
         self.supplies.lock().unwrap_or_else(PoisonError::into_inner).push(supply);
-        let keyed = KeyedRead::new(Arc::clone(reader), self.dress.clone(), self.supplies());
         let properties = properties(&self.scan, &self.dress.schema, &self.input, streams)?;
+        let plan = RangePlan {
+            node: self.scan.clone(),
+            context: self.context.clone(),
+            rows: self.whole_rows,
+            streams: properties.partitioning.partition_count(),
+        };
+        let keyed = KeyedRead::new(Arc::clone(reader), self.dress.clone(), self.supplies(), plan);
         Ok(Self { properties, statistics, keyed: Some(Arc::new(keyed)), ..self.clone() })
     }
 

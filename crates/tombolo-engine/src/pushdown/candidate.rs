@@ -55,7 +55,7 @@ impl Candidate {
 
     /// What is expected of its answer's size.
     pub(super) fn estimate(&self) -> ScanStatistics {
-        self.connector.estimate(&self.scan)
+        self.source.estimate(self.connector.as_ref(), &self.scan)
     }
 
     pub(super) fn keep_refusals(&mut self, scan: &Scan, offer: &ScanOffer) {

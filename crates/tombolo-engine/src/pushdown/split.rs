@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 
 use super::candidate::Candidate;
 use super::expressions::{is_movable, renamed};
-use crate::cost::{distinct, grouped, largest_table, moved};
+use crate::cost::{distinct, grouped, largest_table};
 use crate::plan::checked_sum;
 
 /// An aggregate over a join of two sources in two steps: the source of one side groups its rows by the columns that the join and
@@ -130,7 +130,8 @@ impl Split {
         let of_column = |column: &Column| known(column).unwrap_or(rows / 10.0).max(1.0);
         let groups = self.columns.iter().map(of_column).product::<f64>().min(rows);
         let bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows);
-        moved(rows, bytes) - grouped(rows, 0.0) - moved(groups, bytes)
+        let speed = own.source.speed();
+        speed.moved(rows, bytes) - grouped(rows, 0.0) - speed.moved(groups, bytes)
     }
 
     /// The whole of it over the finished sides of the join, with the columns of the aggregate that it stands for.

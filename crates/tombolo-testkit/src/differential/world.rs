@@ -169,12 +169,13 @@ impl World {
                 }),
             },
         ];
-        for (name, pushdown, batch_keys, max_keys) in [
-            ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX),
-            ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50),
+        for (name, pushdown, batch_keys, max_keys, ranges) in [
+            ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX, Strategy::Never),
+            ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50, Strategy::Never),
+            ("ranges in place of keys, of which three are kept", PushdownRules::ALL, 10_000, 3, Strategy::Always),
         ] {
-            let key_shipping =
-                KeyShipping { strategy: Strategy::Always, lookup: Strategy::Never, batch_keys, max_keys };
+            let (strategy, lookup) = (Strategy::Always, Strategy::Never);
+            let key_shipping = KeyShipping { strategy, ranges, lookup, batch_keys, max_keys };
             let change = |settings: &mut Settings| {
                 (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
                 (settings.split_aggregates, settings.join_order) = (Strategy::Always, JoinOrder::Worst);

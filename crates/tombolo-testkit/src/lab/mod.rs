@@ -28,6 +28,7 @@ pub struct Lab {
     sources: Vec<SourceConfig>,
     memory: Vec<MemoryTable>,
     chaos: BTreeMap<String, ChaosSwitch>,
+    keeps_state: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +55,8 @@ impl Lab {
     /// Makes an empty folder.
     #[expect(clippy::new_without_default, reason = "a default value that makes a folder would surprise")]
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), sources: Vec::new(), memory: Vec::new(), chaos: BTreeMap::new() }
+        let folder = TempDir::new().unwrap();
+        Self { folder, sources: Vec::new(), memory: Vec::new(), chaos: BTreeMap::new(), keeps_state: false }
     }
 
     /// The folder.
@@ -107,6 +109,11 @@ impl Lab {
             columns: batches.first().expect("a memory table takes its columns from its first batch").schema(),
             batches,
         });
+    }
+
+    /// Has engines keep what they know in the lab, for the next ones.
+    pub fn keep_state(&mut self) {
+        self.keeps_state = true;
     }
 
     /// Sets how long a source may be silent, in place of a minute.
@@ -171,7 +178,8 @@ impl Lab {
         }
         let registry = registry.with(Arc::new(memory));
         let registry = chaotic(&registry, &self.chaos);
-        Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir: None }).unwrap()
+        let state_dir = self.keeps_state.then(|| self.path().join("state"));
+        Engine::try_new(EngineConfig { registry, sources: self.sources.clone(), settings, state_dir }).unwrap()
     }
 
     /// How many files lie in the folder for temporary files.

@@ -68,10 +68,11 @@ pub(crate) async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
 /// What the sources were asked with, as `source: from → to, keys in requests, rows`.
 pub(crate) fn shipped(receipt: &Receipt) -> Vec<String> {
     let told = |source: &str, rows: u64, keys: &KeyReceipt| {
-        let KeyReceipt { from, to, collected, requests, reason, compared_here } = keys;
+        let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
         let how = match (requests, reason) {
             _ if *compared_here => "compared here".to_owned(),
             (Some(requests), _) => format!("in {requests}"),
+            (None, Some(reason)) if *range => format!("as a range, since {reason}"),
             (None, Some(reason)) => reason.clone(),
             (None, None) => "not yet".to_owned(),
         };
@@ -138,6 +139,46 @@ async fn every_kind_of_join_moves_only_what_can_match() {
     ] {
         assert_eq!(shipped(&adaptive(&lab, sql).await), wanted, "{sql}");
     }
+}
+
+/// Customers whose orders are next to each other; some have none.
+async fn neighbours() -> Lab {
+    let mut lab = lab().await;
+    let customers = "SELECT i AS id, 'n' || i AS name FROM generate_series(100, 160) AS t(i)";
+    lab.memory("crm", "main", "neighbours", rows(customers).await);
+    let far = "SELECT * FROM (VALUES (-5000000000), (30), (31), (40)) AS t(id)";
+    lab.memory("crm", "main", "far", rows(far).await);
+    lab
+}
+
+#[tokio::test]
+async fn a_range_is_asked_for_where_keys_are_not_sent() {
+    let lab = neighbours().await;
+    let ask_with = async |change: &dyn Fn(&mut KeyShipping), sql: &str| {
+        let mut settings = shipping(&lab, Strategy::Always);
+        change(&mut settings.key_shipping);
+        let found = ask(&lab.engine_with(settings), sql).await.unwrap();
+        assert_same(sql, &found, &ask(&lab.engine_with(shipping(&lab, Strategy::Never)), sql).await.unwrap());
+        found.receipt
+    };
+    let sql = "SELECT c.name, o.id FROM crm.neighbours c JOIN shop.orders o ON o.customer_id = c.id";
+    // Of 61 customers one in 40 has no orders, and each other has ten.
+    let reason = "there are more than 3 distinct keys (`max_keys`)";
+    let told = |how: &str, rows: usize| vec![format!("shop: neighbours.id → orders.customer_id, {how}, {rows} rows")];
+    let found = ask_with(&|keys| (keys.max_keys, keys.ranges) = (3, Strategy::Always), sql).await;
+    assert_eq!(shipped(&found), told(&format!("61 keys as a range, since {reason}"), 590));
+    // Which orders have no customer is not known now.
+    assert_eq!(the_join(&found).right.unmatched(), None);
+    // Where the source does not know its values, it is not worth it.
+    let found = ask_with(&|keys| keys.max_keys = 3, sql).await;
+    assert_eq!(shipped(&found), told(&format!("61 keys {reason}"), 4000));
+    let found = ask_with(&|keys| keys.ranges = Strategy::Always, sql).await;
+    assert_eq!(shipped(&found), told("61 keys as a range, since `key_ranges` is always", 590));
+    // A least key that the column cannot hold is no end of it.
+    let sql = "SELECT o.id FROM crm.far c JOIN shop.orders o ON o.small = c.id";
+    let found = ask_with(&|keys| (keys.max_keys, keys.ranges) = (1, Strategy::Always), sql).await;
+    let reason = "there are more than 1 distinct keys (`max_keys`)";
+    assert_eq!(shipped(&found), [format!("shop: far.id → orders.small, 4 keys as a range, since {reason}, 1640 rows")]);
 }
 
 #[tokio::test]

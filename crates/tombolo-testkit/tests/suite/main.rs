@@ -26,6 +26,7 @@ mod memory;
 mod mysql;
 mod native;
 mod network;
+mod observed;
 mod outage;
 mod peak;
 mod postgres;

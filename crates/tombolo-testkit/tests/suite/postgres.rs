@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own: its types, its text, its network, its ways to end.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::util::pretty::pretty_format_batches;
@@ -348,5 +349,69 @@ async fn keys_that_no_row_can_have_are_not_asked_for() {
             let query = shipped.receipt.sub_queries.iter().find(|query| query.source == "pg").unwrap();
             assert_eq!((query.keys[0].requests, query.rows), (Some(requests), moved), "{sql}: {:?}", query.keys);
         }
+    }
+}
+
+/// A large table of orders beside few and many customers in another source.
+async fn orders(database: &PostgresSite) -> Lab {
+    database
+        .run(
+            "CREATE TABLE orders AS SELECT i AS id, i / 10 AS customer_id FROM generate_series(1, 50000) AS i; \
+             CREATE VIEW recent AS SELECT * FROM orders WHERE id > 49990; \
+             CREATE VIEW most AS SELECT * FROM orders WHERE id > 10; ANALYZE orders",
+        )
+        .await;
+    let mut lab = Lab::new();
+    lab.source("pg", "postgres", database.options());
+    lab.memory("crm", "main", "customers", rows("SELECT i AS id FROM generate_series(101, 300) AS t(i)").await);
+    lab
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_keys_is_asked_for_where_the_source_knows_that_it_is_less() {
+    for database in databases().await {
+        let lab = orders(&database).await;
+        let mut settings = lab.settings();
+        settings.key_shipping = KeyShipping { strategy: Strategy::Always, max_keys: 50, ..settings.key_shipping };
+        let engine = lab.engine_with(settings);
+        let join = |least: i32| {
+            format!("SELECT o.id FROM crm.customers c JOIN pg.orders o ON o.customer_id = c.id WHERE c.id > {least}")
+        };
+        let answer = ask(&engine, &join(0)).await.unwrap();
+        let [asked] = answer.receipt.sub_queries.iter().filter(|query| query.source == "pg").collect::<Vec<_>>()[..]
+        else {
+            panic!("{:?}", answer.receipt.sub_queries)
+        };
+        assert_eq!((answer.rows(), asked.rows, asked.keys[0].range), (2000, 2000, true), "{:?}", asked.keys);
+        // Of the same range in a table that has hardly anything else, nothing is gained.
+        database.run("DELETE FROM orders WHERE customer_id NOT BETWEEN 101 AND 301; ANALYZE orders").await;
+        engine.refresh("pg").await.unwrap();
+        let answer = ask(&engine, &join(1)).await.unwrap();
+        let asked = answer.receipt.sub_queries.iter().find(|query| query.source == "pg").unwrap();
+        assert_eq!((answer.rows(), asked.rows, asked.keys[0].range), (2000, 2010, false), "{:?}", asked.keys);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_view_are_counted_where_its_size_is_needed() {
+    for database in databases().await {
+        let lab = orders(&database).await;
+        let expected = async |engine: &Engine, sql: &str| {
+            let running = engine.query(sql, QueryOptions::default()).await.unwrap();
+            running.progress().sub_queries.iter().map(|query| query.estimated_rows).collect::<Vec<_>>()
+        };
+        let join = |view: &str| format!("SELECT r.id FROM pg.{view} r JOIN crm.customers c ON c.id = r.customer_id");
+        let patient = Settings { counting_time: Duration::from_secs(60), ..lab.settings() };
+        let engine = lab.engine_with(patient);
+        // One source alone needs no order.
+        assert_eq!(expected(&engine, "SELECT id FROM pg.recent").await, [None]);
+        let found = expected(&engine, &join("recent")).await;
+        assert!(found.contains(&Some(10)), "{found:?}");
+        // More than are counted.
+        let found = expected(&engine, &join("most")).await;
+        assert!(!found.contains(&Some(10_001)), "{found:?}");
+        let unlearned = lab.engine_with(Settings { observed_statistics: false, ..lab.settings() });
+        let found = expected(&unlearned, &join("recent")).await;
+        assert!(!found.contains(&Some(10)), "{found:?}");
     }
 }

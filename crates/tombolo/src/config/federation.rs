@@ -47,6 +47,12 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         "Whether the receipt counts the matched and unmatched rows of joins that run here.",
     ),
     spec(
+        "observed_statistics",
+        OptionKind::Boolean,
+        Some("true"),
+        "Whether the rows that sub-queries gave, and the time that sources took, correct what is expected of later queries.",
+    ),
+    spec(
         "join_order",
         OptionKind::Choice(&["cost", "written"]),
         Some("cost"),
@@ -57,6 +63,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         OptionKind::Choice(STRATEGIES),
         Some("adaptive"),
         "When the keys of one side of a join are sent to the source of the other: where that is expected to cost less, always, or never.",
+    ),
+    spec(
+        "key_ranges",
+        OptionKind::Choice(STRATEGIES),
+        Some("adaptive"),
+        "When rows from the least key to the greatest are asked for: where keys are not sent and much less is expected to come so, \
+         always in place of keys, or never.",
     ),
     spec(
         "lookup_joins",
@@ -182,6 +195,7 @@ impl Federation {
         settings.max_cartesian_rows =
             all.integer("max_cartesian_rows").filter(|rows| *rows > 0).map(|rows| rows as u64);
         settings.join_counts = all.boolean("join_counts");
+        settings.observed_statistics = all.boolean("observed_statistics");
         if all.text("join_order") == Some("written") {
             settings.join_order = JoinOrder::Written;
         }
@@ -192,6 +206,7 @@ impl Federation {
         };
         let shipping = &mut settings.key_shipping;
         shipping.strategy = strategy("key_shipping");
+        shipping.ranges = strategy("key_ranges");
         shipping.lookup = strategy("lookup_joins");
         shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);

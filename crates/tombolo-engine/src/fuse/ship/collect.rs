@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::EmitTo;
@@ -15,6 +15,7 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use futures::{FutureExt, StreamExt};
 
 use super::buffer::Buffer;
+use crate::execute::least_and_greatest;
 
 /// The distinct keys of one side of a join, between the operator that reads that side and the scans that wait for them.
 pub(super) struct KeyCollector {
@@ -38,6 +39,8 @@ pub(super) struct Found {
     pub(super) keys: std::result::Result<Vec<ArrayRef>, String>,
     /// How many distinct keys there are, or were when counting ended.
     pub(super) count: u64,
+    /// The least and the greatest of each key, where the keys themselves are not known; empty where there are none.
+    pub(super) ends: Vec<[ScalarValue; 2]>,
     _memory: Option<MemoryReservation>,
 }
 
@@ -92,7 +95,7 @@ impl KeyCollector {
             // Nobody takes the rows of that side, so nobody will take those of this one; to read them all is right in any case.
             (None, None) => {
                 let keys = Err("the side that has them is not read".to_owned());
-                Ok(Arc::new(Found { keys, count: 0, _memory: None }))
+                Ok(Arc::new(Found { keys, count: 0, ends: Vec::new(), _memory: None }))
             }
         }
     }
@@ -103,8 +106,12 @@ impl KeyCollector {
         buffer: &Mutex<Buffer>,
         memory: MemoryReservation,
     ) -> Result<Found> {
-        let mut keys =
-            Keys { values: Ok(new_group_values(Arc::clone(&self.schema), &GroupOrdering::None)?), memory, count: 0 };
+        let mut keys = Keys {
+            values: Ok(new_group_values(Arc::clone(&self.schema), &GroupOrdering::None)?),
+            memory,
+            count: 0,
+            ends: Vec::new(),
+        };
         let mut groups = Vec::new();
         while let Some(batch) = input.next().await {
             let batch = batch?;
@@ -136,11 +143,12 @@ struct Keys {
     values: std::result::Result<Box<dyn GroupValues>, String>,
     memory: MemoryReservation,
     count: u64,
+    ends: Vec<[ScalarValue; 2]>,
 }
 
 impl Keys {
     fn add(&mut self, arrays: Vec<ArrayRef>, max_keys: usize, groups: &mut Vec<usize>) -> Result<()> {
-        let Ok(values) = &mut self.values else { return Ok(()) };
+        let Ok(values) = &mut self.values else { return self.widen(&arrays) };
         values.intern(&arrays, groups)?;
         self.count = values.len() as u64;
         let reason = if values.len() > max_keys {
@@ -150,8 +158,28 @@ impl Keys {
         } else {
             return Ok(());
         };
+        let kept = values.emit(EmitTo::All)?;
         self.values = Err(reason);
         self.memory.free();
+        self.widen(&kept)
+    }
+
+    /// Takes these keys between the least and the greatest.
+    fn widen(&mut self, arrays: &[ArrayRef]) -> Result<()> {
+        for (at, array) in arrays.iter().enumerate() {
+            let Some([least, greatest]) = least_and_greatest(array)? else { return Ok(()) };
+            match self.ends.get_mut(at) {
+                None => self.ends.push([least, greatest]),
+                Some(known) => {
+                    if least < known[0] {
+                        known[0] = least;
+                    }
+                    if greatest > known[1] {
+                        known[1] = greatest;
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -165,7 +193,7 @@ impl Keys {
             }
             Err(reason) => Err(reason),
         };
-        Ok(Found { keys, count: self.count, _memory: Some(self.memory) })
+        Ok(Found { keys, count: self.count, ends: self.ends, _memory: Some(self.memory) })
     }
 }
 

@@ -70,6 +70,15 @@ impl WayBack {
         Some(Self { steps: way })
     }
 
+    /// Whether the column's values are in the order of the keys that are made of them.
+    pub(super) fn keeps_order(&self) -> bool {
+        let is_monotone = |(step, from): &(Step, DataType)| match step {
+            Step::Cast(to) => from.is_integer() && to.is_integer(),
+            Step::Convert(_) => false,
+        };
+        self.steps.iter().all(is_monotone)
+    }
+
     /// The values of the column that become these keys, and which of the keys there is one for; `None` where there is for all. A key
     /// without matches no row.
     pub(super) fn follow(&self, keys: &ArrayRef) -> Result<(ArrayRef, Option<BooleanArray>)> {

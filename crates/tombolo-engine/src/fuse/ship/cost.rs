@@ -25,6 +25,7 @@ pub(super) fn target(
         is_indexed: columns.iter().any(|at| is_indexed(tree, *at)),
         distinct: known.or(partners).unwrap_or(looked_at / 10.0).max(1.0),
         request_keys: request_keys.max(1),
+        speed: scan.scan().source.speed(),
         spared,
     }
 }

@@ -27,7 +27,7 @@ use super::rule::{Giver, Join, ShipKeysRule, Side, Way, counted, estimated_rows,
 use super::shipment::Shipment;
 use crate::catalog::Source;
 use crate::cost::{KeyTarget, UNKNOWN_ROWS, moved};
-use crate::execute::{KeyChoice, KeyReport, KeySupply, SourceScanExec};
+use crate::execute::{KeyChoice, KeyOutcome, KeyReport, KeySupply, SourceScanExec};
 use crate::settings::Strategy;
 
 /// Rows in the first part, where no fewer are wanted.
@@ -251,15 +251,16 @@ fn add(sum: &mut KeyReport, part: KeyReport) {
         *sum.keys.get_or_insert(0) += keys;
     }
     sum.reason = part.reason.or(sum.reason.take());
+    sum.is_range |= part.is_range;
 }
 
 #[async_trait]
 impl KeySupply for Told {
     async fn choose(&self) -> Result<KeyChoice> {
-        Ok(KeyChoice::ReadAll)
+        Ok(KeyChoice::ReadAll { reason: String::new() })
     }
 
-    fn settle(&self, _: std::result::Result<usize, &str>) {}
+    fn settle(&self, _: KeyOutcome) {}
 
     async fn cost(&self) -> Result<f64> {
         Ok(self.report().read_all_ms)

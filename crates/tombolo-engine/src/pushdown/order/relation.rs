@@ -7,7 +7,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use tombolo_connector::{Answer, Connector, KeySupport, RowCount, Scan};
 
 use super::graph::Relation;
-use crate::cost::{KeyTarget, UNKNOWN_ROWS, largest_table, leads_index};
+use crate::catalog::Source;
+use crate::cost::{KeyTarget, Speed, UNKNOWN_ROWS, largest_table, leads_index};
 use crate::plan::{BaseColumn, base_column, estimated_rows, is_of_one_table};
 use crate::pushdown::SourceScan;
 use crate::pushdown::candidate::Candidate;
@@ -43,6 +44,8 @@ pub(super) struct Read {
     pub(super) row_bytes: Option<f64>,
     /// Rows that the source has to look at.
     pub(super) looked_at: f64,
+    /// How fast the source answers.
+    pub(super) speed: Speed,
 }
 
 impl Measure {
@@ -50,8 +53,8 @@ impl Measure {
         let plan = Arc::clone(&relation.plan);
         let (read, candidate) = match walk.visit(plan.as_ref().clone())? {
             Walked::There(candidate) => {
-                let Candidate { connector, scan, .. } = candidate.as_ref();
-                let read = Read::of(Arc::clone(connector), Arc::clone(scan));
+                let Candidate { source, connector, scan, .. } = candidate.as_ref();
+                let read = Read::of(source, Arc::clone(connector), Arc::clone(scan));
                 (Some(read), Some(*candidate))
             }
             Walked::Here(plan) => (below(&plan), None),
@@ -125,6 +128,7 @@ impl Measure {
             is_indexed,
             distinct: 1.0,
             request_keys: max_keys.min(batch_keys).max(1),
+            speed: read.speed,
             spared: None,
         };
         Some(Asked { target, distinct: self.distinct(column) })
@@ -138,15 +142,15 @@ impl Measure {
 }
 
 impl Read {
-    fn of(connector: Arc<dyn Connector>, scan: Arc<Scan>) -> Self {
-        let statistics = connector.estimate(&scan);
+    fn of(source: &Source, connector: Arc<dyn Connector>, scan: Arc<Scan>) -> Self {
+        let statistics = source.estimate(connector.as_ref(), &scan);
         let looked_at = largest_table(&scan);
         let rows = match statistics.rows {
             RowCount::Unknown => looked_at,
             known => known.value().map_or(looked_at, |rows| rows as f64),
         };
         let row_bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows);
-        Self { connector, scan, rows, row_bytes, looked_at }
+        Self { connector, scan, rows, row_bytes, looked_at, speed: source.speed() }
     }
 
     pub(super) fn takes_keys(&self) -> bool {
@@ -160,7 +164,7 @@ fn below(plan: &LogicalPlan) -> Option<Read> {
         LogicalPlan::Extension(extension) => {
             let scan = extension.node.as_any().downcast_ref::<SourceScan>()?;
             let connector = scan.source.connector_if_connected()?;
-            Some(Read::of(Arc::clone(connector), Arc::clone(&scan.scan)))
+            Some(Read::of(&scan.source, Arc::clone(connector), Arc::clone(&scan.scan)))
         }
         LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => {
             below(plan.inputs().first()?)

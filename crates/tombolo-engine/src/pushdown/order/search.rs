@@ -7,7 +7,7 @@ use tombolo_connector::{Scan, ScanJoin};
 
 use super::graph::{Condition, Dependent, Equality, Graph, Set, Tree, bit};
 use super::relation::{Measure, Read};
-use crate::cost::{REQUEST, ROW_BUILT, ROW_JOINED, ROW_LOOKED_AT, ROW_PROBED, moved};
+use crate::cost::{ROW_BUILT, ROW_JOINED, ROW_LOOKED_AT, ROW_PROBED, Speed};
 use crate::pushdown::walk::Walk;
 use crate::settings::{JoinOrder, KeyShipping, Strategy};
 
@@ -55,6 +55,7 @@ struct There {
     looks: f64,
     joins: f64,
     row_bytes: Option<f64>,
+    speed: Speed,
 }
 
 impl<'a> Search<'a> {
@@ -193,13 +194,16 @@ impl<'a> Search<'a> {
     fn leaf(&self, at: usize) -> Joined {
         let measure = &self.measures[at];
         let read = measure.read.as_ref();
-        let reads =
-            read.map_or(0.0, |read| REQUEST + read.looked_at * ROW_LOOKED_AT + moved(read.rows, read.row_bytes));
+        let reads = read.map_or(0.0, |read| {
+            let Speed { request_ms, .. } = read.speed;
+            request_ms + read.looked_at * ROW_LOOKED_AT + read.speed.moved(read.rows, read.row_bytes)
+        });
         let there = read.filter(|_| measure.candidate.is_some()).map(|read| There {
             tree: Tree::Leaf(at),
             looks: read.looked_at * ROW_LOOKED_AT,
             joins: 0.0,
             row_bytes: read.row_bytes,
+            speed: read.speed,
         });
         let here = there.is_none().then_some(Here { cost: reads, tree: Tree::Leaf(at) });
         Joined { set: bit(at), rows: measure.rows, here, there }
@@ -226,6 +230,7 @@ impl<'a> Search<'a> {
                 tree: Tree::join(one.tree.clone(), other.tree.clone()),
                 looks: one.looks + other.looks,
                 joins: one.joins + other.joins + (left.rows + right.rows) * ROW_JOINED,
+                speed: one.speed,
                 row_bytes: match self.dependent(right.set).map(|dependent| dependent.join_type) {
                     Some(JoinType::LeftSemi | JoinType::LeftAnti) => one.row_bytes,
                     _ => one.row_bytes.zip(other.row_bytes).map(|(one, other)| one + other),
@@ -239,7 +244,7 @@ impl<'a> Search<'a> {
     /// The cheaper way, with its rows here.
     fn finished(&self, joined: &Joined) -> Here {
         let there = joined.there.as_ref().map(|there| Here {
-            cost: REQUEST + there.looks + there.joins + moved(joined.rows, there.row_bytes),
+            cost: there.speed.request_ms + there.looks + there.joins + there.speed.moved(joined.rows, there.row_bytes),
             tree: there.tree.clone(),
         });
         match (there, &joined.here) {

@@ -141,7 +141,7 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
 
 /// What became of the keys that a join had for a sub-query.
 fn shipped_keys(keys: &KeyReceipt) -> String {
-    let KeyReceipt { from, to, collected, requests, reason, compared_here } = keys;
+    let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
     let count = |count: u64| if count == 1 { "1 key".to_owned() } else { format!("{} keys", number::count(count)) };
     match (collected, requests, reason) {
         (Some(collected), _, _) if *compared_here => {
@@ -151,6 +151,9 @@ fn shipped_keys(keys: &KeyReceipt) -> String {
         (Some(collected), Some(1), _) => format!("asked with {} of {from} for {to}", count(*collected)),
         (Some(collected), Some(requests), _) => {
             format!("asked {} times with {} of {from} for {to}", number::count(*requests as u64), count(*collected))
+        }
+        (_, None, Some(reason)) if *range => {
+            format!("asked from the least to the greatest key of {from} for {to}, not with the keys: {reason}")
         }
         (_, None, Some(reason)) => format!("asked without the keys of {from}: {reason}"),
         _ => format!("the keys of {from} for {to} were not collected"),
