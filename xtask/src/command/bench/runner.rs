@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::java::Trino;
 use crate::interrupt::Interrupt;
 
 /// How long an answer may take. The slowest take a few seconds.
@@ -31,9 +32,11 @@ pub(super) struct Runner {
     lines: Receiver<String>,
     complaints: File,
     interrupt: Interrupt,
+    /// Ends after it.
+    server: Option<Trino>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(super) struct Answer {
     ms: f64,
     pub(super) rows: Vec<Vec<String>>,
@@ -57,22 +60,35 @@ impl Answer {
 }
 
 impl Runner {
-    /// Starts the program, and waits until it says that it is ready.
-    pub(super) fn start(mut command: Command, interrupt: &Interrupt) -> Result<Self> {
+    /// Starts the program, and waits until it says that it is ready. A server that it asks lives as long as it.
+    pub(super) fn start(mut command: Command, server: Option<Trino>, interrupt: &Interrupt) -> Result<Self> {
         let complaints = tempfile::tempfile().context("cannot make a file for complaints")?;
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.try_clone()?).spawn();
         let mut child = child.with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
         let questions = child.stdin.take();
         let lines = child.stdout.take().map(read_lines).context("it has no standard output")?;
         let interrupt = interrupt.clone();
-        let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt };
-        match runner.listen(ANSWER_PATIENCE)? {
-            Some(Said::Ready { ready }) => runner.name = ready,
+        let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt, server };
+        match runner.wait_until_ready() {
+            Ok(name) => runner.name = name,
+            Err(error) => {
+                return Err(match &mut runner.server {
+                    Some(server) => server.explain(error),
+                    None => error,
+                });
+            }
+        }
+        Ok(runner)
+    }
+
+    /// Returns what it calls itself.
+    fn wait_until_ready(&mut self) -> Result<String> {
+        match self.listen(ANSWER_PATIENCE)? {
+            Some(Said::Ready { ready }) => Ok(ready),
             Some(Said::Answer(_)) => bail!("it answers before it is asked"),
             Some(Said::Error { error }) => bail!(error),
             None => bail!("it is not ready after {} s", ANSWER_PATIENCE.as_secs()),
         }
-        Ok(runner)
     }
 
     pub(super) fn ask(&mut self, question: &str) -> Result<Answer> {
@@ -167,7 +183,7 @@ mod tests {
     fn shell(script: &str) -> anyhow::Result<Runner> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Runner::start(command, &Interrupt::install()?)
+        Runner::start(command, None, &Interrupt::install()?)
     }
 
     #[test]
