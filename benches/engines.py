@@ -40,11 +40,12 @@ class Trino:
         return self.cursor(sql).fetchall()
 
     def moved(self, sql):
-        """How many rows came from which table: in the plan, a scan is a line with `table = CATALOG:TABLE`, and some lines below
-        it stand the rows that it got."""
+        """How many rows came from which table: in the plan, a scan is a line with `table = CATALOG:TABLE`, and the rows that
+        it got are some lines below."""
         counts = []
         for line in self.rows("EXPLAIN ANALYZE " + sql)[0][0].splitlines():
-            line = line.strip()
+            # Lines of a tree stand beside its branches.
+            line = line.strip(" │├└─")
             if "[table = " in line:
                 counts.append([line.split("[table = ")[1].split()[0].rstrip(",]"), 0])
             elif line.startswith("Input: ") and counts:

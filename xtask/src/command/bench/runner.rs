@@ -69,26 +69,13 @@ impl Runner {
         let lines = child.stdout.take().map(read_lines).context("it has no standard output")?;
         let interrupt = interrupt.clone();
         let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt, server };
-        match runner.wait_until_ready() {
-            Ok(name) => runner.name = name,
-            Err(error) => {
-                return Err(match &mut runner.server {
-                    Some(server) => server.explain(error),
-                    None => error,
-                });
-            }
-        }
-        Ok(runner)
-    }
-
-    /// Returns what it calls itself.
-    fn wait_until_ready(&mut self) -> Result<String> {
-        match self.listen(ANSWER_PATIENCE)? {
-            Some(Said::Ready { ready }) => Ok(ready),
+        match runner.listen(ANSWER_PATIENCE)? {
+            Some(Said::Ready { ready }) => runner.name = ready,
             Some(Said::Answer(_)) => bail!("it answers before it is asked"),
             Some(Said::Error { error }) => bail!(error),
             None => bail!("it is not ready after {} s", ANSWER_PATIENCE.as_secs()),
         }
+        Ok(runner)
     }
 
     pub(super) fn ask(&mut self, question: &str) -> Result<Answer> {
@@ -127,6 +114,8 @@ impl Runner {
             if self.interrupt.is_requested() {
                 bail!("interrupted");
             }
+            // Its client would go on trying for a while.
+            self.server.as_mut().map_or(Ok(()), Trino::check)?;
             if Instant::now() > give_up {
                 return Ok(None);
             }

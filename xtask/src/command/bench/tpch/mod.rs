@@ -89,7 +89,7 @@ static PEERS: [Contender; 5] = [
     Contender { name: "duckdb", title: "DuckDB", how: How::Peer("duckdb", &READERS) },
     Contender { name: "chdb", title: "chDB", how: How::Peer("chdb", &CHDB) },
     Contender { name: "glaredb", title: "GlareDB", how: How::Peer("glaredb", &GLAREDB) },
-    Contender { name: "trino", title: "Trino", how: How::Java(Engine::Trino(Form::Default)) },
+    Contender { name: "trino", title: "Trino", how: How::Java(Engine::Trino(Form::Tuned)) },
     Contender { name: "spark", title: "Spark", how: How::Java(Engine::Spark) },
 ];
 

@@ -128,8 +128,8 @@ pub(super) fn introduction(servers: &Servers, options: &Options, runs: u32, name
          that contender's. Rows to Tombolo are those that came from each source, by its receipt.\n\n\
          Engines that run on Java come when the others have ended, each in a block of its own and after {WARM_UP_RUNS} queries that do\n\
          not count: their background work slows whoever runs beside them. Trino is a server with a heap of 2 GB, asked by its\n\
-         client in Python; its Hive connector reads the same files, which it has analysed. Spark has two cores, 2 GB and two\n\
-         shuffle partitions, and reads the tables of servers by JDBC, each in one partition.\n\n\
+         client in Python and tuned as in the benchmark `join`; its Hive connector reads the same files, which it has analysed.\n\
+         Spark has two cores, 2 GB and two shuffle partitions, and reads the tables of servers by JDBC, each in one partition.\n\n\
          Measured: {}. Not measured: PostgreSQL as a hub, which has no Parquet.\n",
         options.scale,
         postgres.title,
