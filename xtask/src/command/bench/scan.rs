@@ -161,6 +161,9 @@ fn measured(
         complain!("{}, {rows} rows: {}", place.title, contender.title);
         let runs = if *is_slow { each } else { each * ROUNDS };
         if let Err(error) = contender.read(&server, runs, rows, taken) {
+            if interrupt.is_requested() {
+                return Err(error);
+            }
             let error = format!("{error:#}");
             let line = error.lines().next().unwrap_or_default();
             complain!("{} is left out: {line}", contender.title);
@@ -205,7 +208,10 @@ impl Contender {
         let output = command.stdin(Stdio::null()).output().context("cannot run a reader")?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            bail!("{} failed: {}", self.title, String::from_utf8_lossy(&output.stderr).trim());
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            // In the report there is room for one line, and Python's last one tells most.
+            let last = complaint.trim().lines().next_back().unwrap_or_default();
+            bail!("{} failed: {}", self.title, if self.is_alone() { last } else { complaint.trim() });
         }
         for line in text.lines() {
             match line.strip_prefix("peak ") {
