@@ -166,7 +166,7 @@ fn measured(
             }
             let error = format!("{error:#}");
             let line = error.lines().next().unwrap_or_default();
-            complain!("{} is left out: {line}", contender.title);
+            complain!("left out: {line}");
             skipped.push_str(&format!("- left out: {}: {line}\n", contender.title));
         }
     }
@@ -211,7 +211,8 @@ impl Contender {
             let complaint = String::from_utf8_lossy(&output.stderr);
             // In the report there is room for one line, and Python's last one tells most.
             let last = complaint.trim().lines().next_back().unwrap_or_default();
-            bail!("{} failed: {}", self.title, if self.is_alone() { last } else { complaint.trim() });
+            let told = if self.is_alone() { last } else { complaint.trim() };
+            bail!("{} failed ({}): {told}", self.title, output.status);
         }
         for line in text.lines() {
             match line.strip_prefix("peak ") {
