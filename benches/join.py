@@ -16,6 +16,8 @@ from decimal import Decimal
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
+import engines
+
 # Customers have a `pick` below this.
 EVERYONE = 10_000
 
@@ -239,6 +241,37 @@ class Polars:
         return self.counts
 
 
+class Trino:
+    """Trino, with a catalog for each server."""
+
+    def __init__(self, _postgres, mariadb):
+        self.engine = engines.Trino()
+        self.tables = (f"maria.{mariadb.database}.customers", "pg.public.orders")
+        self.name = self.engine.name
+
+    def ask(self, pick):
+        return self.engine.rows(question(*self.tables, pick))
+
+    def moved(self, pick):
+        return self.engine.moved(question(*self.tables, pick))
+
+
+class Spark:
+    """Spark, with both tables by JDBC."""
+
+    def __init__(self, postgres, mariadb):
+        self.engine = engines.Spark()
+        self.engine.add_mariadb("customers", mariadb, "customers")
+        self.engine.add_postgres("orders", postgres, "orders")
+        self.name = self.engine.name
+
+    def ask(self, pick):
+        return self.engine.rows(question("customers", "orders", pick))
+
+    def moved(self, _pick):
+        return self.engine.moved()
+
+
 PEERS = {
     "floor": Floor,
     "duckdb": DuckDb,
@@ -246,6 +279,8 @@ PEERS = {
     "chdb": ChDb,
     "glaredb": GlareDb,
     "polars": Polars,
+    "trino": Trino,
+    "spark": Spark,
 }
 
 

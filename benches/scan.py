@@ -12,6 +12,12 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+import engines
+
+# Questions before the measured ones for what is slow until it is warm, each for some of the rows.
+WARM_UP_RUNS = 10
+WARM_UP_ROWS = 100_000
+
 
 def duckdb_over(extension, kind, url, table):
     import duckdb
@@ -41,6 +47,20 @@ def connectorx_over(url, table, parts):
     url = url.replace("mariadb://", "mysql://")
     partition = {"partition_on": "id", "partition_num": parts} if parts > 1 else {}
     return lambda: connectorx.read_sql(url, f"SELECT * FROM {table}", return_type="arrow", **partition).num_rows
+
+
+def trino_over(table):
+    engine = engines.Trino()
+
+    def run(where=""):
+        rows = 0
+        for _ in engine.cursor(f"SELECT * FROM pg.public.{table}{where}"):
+            rows += 1
+        return rows
+
+    for _ in range(WARM_UP_RUNS):
+        run(f" WHERE id <= {WARM_UP_ROWS}")
+    return run
 
 
 class RawMysql:
@@ -123,6 +143,8 @@ def main():
         run = connectorx_over(url, table, 1)
     elif peer == "connectorx-2":
         run = connectorx_over(url, table, 2)
+    elif peer == "trino":
+        run = trino_over(table)
     elif peer == "raw-text":
         run = RawMysql(url).text(table)
     elif peer == "raw-binary":
@@ -133,6 +155,9 @@ def main():
         begun = time.perf_counter()
         run()
         print(f"{(time.perf_counter() - begun) * 1000:.1f}", flush=True)
+    if peer == "trino":
+        # What the server needs is not in its client.
+        return
     with open("/proc/self/status") as status:
         peak = next(line for line in status if line.startswith("VmHWM"))
     print("peak", peak.split()[1])

@@ -17,8 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import engines
+
 POSTGRES_TABLES = ["customer", "nation", "orders"]
 MARIADB_TABLES = ["part", "partsupp", "region", "supplier"]
+
+# For an engine that has to be told what is in the files.
+LINEITEM = (
+    "l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber integer, l_quantity decimal(15, 2), "
+    "l_extendedprice decimal(15, 2), l_discount decimal(15, 2), l_tax decimal(15, 2), l_returnflag varchar, "
+    "l_linestatus varchar, l_shipdate date, l_commitdate date, l_receiptdate date, l_shipinstruct varchar, "
+    "l_shipmode varchar, l_comment varchar"
+)
 
 
 class Place:
@@ -128,7 +138,55 @@ class GlareDb:
         return list(zip(*(column.to_pylist() for column in table.columns)))
 
 
-PEERS = {"reference": Reference, "duckdb": DuckDb, "chdb": ChDb, "glaredb": GlareDb}
+class Trino:
+    """Trino, with a catalog for each source, and views for the names of the queries."""
+
+    def __init__(self, _postgres, mariadb, data):
+        self.engine = engines.Trino()
+        self.engine.rows("CREATE SCHEMA lake.lake")
+        files = f"external_location = 'local://{data}/lake/lineitem', format = 'PARQUET'"
+        self.engine.rows(f"CREATE TABLE lake.lake.lineitem ({LINEITEM}) WITH ({files})")
+        self.engine.rows("ANALYZE lake.lake.lineitem")
+        for name, schema, tables in [
+            ("pg", "public", POSTGRES_TABLES),
+            ("maria", mariadb.database, MARIADB_TABLES),
+            ("lake", "lake", ["lineitem"]),
+        ]:
+            self.engine.rows(f"CREATE SCHEMA memory.{name}")
+            for table in tables:
+                self.engine.rows(f"CREATE VIEW memory.{name}.{table} AS SELECT * FROM {name}.{schema}.{table}")
+        self.name = self.engine.name
+
+    def ask(self, sql):
+        return self.engine.rows(sql)
+
+
+class Spark:
+    """Spark, with the tables of servers by JDBC, and its own reader of Parquet."""
+
+    def __init__(self, postgres, mariadb, data):
+        self.engine = engines.Spark()
+        for name in ["pg", "maria", "lake"]:
+            self.engine.rows(f"CREATE DATABASE {name}")
+        for table in POSTGRES_TABLES:
+            self.engine.add_postgres(f"pg.{table}", postgres, table)
+        for table in MARIADB_TABLES:
+            self.engine.add_mariadb(f"maria.{table}", mariadb, table)
+        self.engine.rows(f"CREATE TABLE lake.lineitem USING parquet LOCATION '{data}/lake/lineitem'")
+        self.name = self.engine.name
+
+    def ask(self, sql):
+        return self.engine.rows(sql)
+
+
+PEERS = {
+    "reference": Reference,
+    "duckdb": DuckDb,
+    "chdb": ChDb,
+    "glaredb": GlareDb,
+    "trino": Trino,
+    "spark": Spark,
+}
 
 
 def text(cell):

@@ -222,7 +222,7 @@ fn account(kind: &dyn ServerKind) -> Result<Option<User>> {
 }
 
 /// Returns a port that was free on the loopback interface a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on the loopback interface")?;
     Ok(listener.local_addr()?.port())
 }

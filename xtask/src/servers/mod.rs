@@ -8,7 +8,7 @@
 
 mod crates_io;
 pub(crate) mod debian;
-mod instance;
+pub(crate) mod instance;
 pub(crate) mod lifecycle;
 mod lock;
 mod mariadb;
@@ -19,7 +19,7 @@ mod npm;
 mod postgres;
 mod postgres18;
 mod postgres_cluster;
-mod process;
+pub(crate) mod process;
 mod s3;
 mod sid;
 mod tls;
@@ -121,7 +121,7 @@ fn version_told(command: &mut Command) -> Result<String> {
 }
 
 /// Returns the folder on `PATH`, or else among `more`, that holds all of `programs`.
-fn folder_with(programs: &[&str], more: &[&str]) -> Option<PathBuf> {
+pub(crate) fn folder_with(programs: &[&str], more: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(more.iter().map(PathBuf::from))

@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: measurements of what the project promises about speed.
 
+mod java;
 mod join;
 mod machine;
 mod measure;
+mod only;
 mod peers;
 mod runner;
 mod scan;
@@ -17,6 +19,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 
 use self::machine::Machine;
+use self::only::Only;
 use crate::output::say;
 use crate::{names, workspace};
 
@@ -25,7 +28,7 @@ use crate::{names, workspace};
 /// Builds the release binary first. Measure on a machine that does nothing else.
 #[derive(Parser)]
 #[command(
-    after_help = "Example:\n  cargo xtask bench startup --runs 50 --save\n  cargo xtask bench tpch --scale 0.1 --queries 3,5"
+    after_help = "Example:\n  cargo xtask bench startup --runs 50 --save\n  cargo xtask bench tpch --scale 0.1 --queries 3,5\n  cargo xtask bench join --only trino,spark --runs 1"
 )]
 pub(crate) struct Args {
     /// What to measure [default: everything]
@@ -39,6 +42,11 @@ pub(crate) struct Args {
     /// How often [default: 3 for tpch, 7 for join, 30 for the others]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
+    /// Only these contenders of the benchmark, such as tombolo,trino
+    ///
+    /// Tombolo is not built unless it is among them. What the others are checked by or measured by runs all the same.
+    #[arg(long, value_delimiter = ',', requires = "name", conflicts_with = "save")]
+    only: Vec<String>,
     /// Also write the result to benches/results/NAME.md
     #[arg(long)]
     save: bool,
@@ -50,16 +58,18 @@ struct Bench {
     name: &'static str,
     /// How often, unless it is said.
     runs: u32,
+    /// What `--only` may name; nothing where Tombolo is alone.
+    contenders: fn() -> Vec<&'static str>,
     /// Returns the report, in Markdown.
-    run: fn(u32, &Args) -> Result<String>,
+    run: fn(u32, &Only, &Args) -> Result<String>,
 }
 
 static BENCHES: &[Bench] = &[
-    Bench { name: "startup", runs: 30, run: |runs, _| startup::run(runs) },
-    Bench { name: "scan", runs: 30, run: |runs, _| scan::run(runs) },
-    Bench { name: "join", runs: 7, run: |runs, _| join::run(runs) },
-    Bench { name: "plan", runs: 30, run: |runs, _| tpch::run_plan(runs) },
-    Bench { name: "tpch", runs: 3, run: |runs, args| tpch::run(runs, &args.tpch) },
+    Bench { name: "startup", runs: 30, contenders: Vec::new, run: |runs, _, _| startup::run(runs) },
+    Bench { name: "scan", runs: 30, contenders: scan::names, run: |runs, only, _| scan::run(runs, only) },
+    Bench { name: "join", runs: 7, contenders: join::names, run: |runs, only, _| join::run(runs, only) },
+    Bench { name: "plan", runs: 30, contenders: Vec::new, run: |runs, _, _| tpch::run_plan(runs) },
+    Bench { name: "tpch", runs: 3, contenders: tpch::names, run: |runs, only, args| tpch::run(runs, only, &args.tpch) },
 ];
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -73,8 +83,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         bail!("--scale, --queries and --keep are options of the benchmark `tpch`");
     }
     for bench in BENCHES.iter().filter(|bench| args.name.as_deref().is_none_or(|name| name == bench.name)) {
-        let report =
-            format!("{}\n{}{}", (bench.run)(args.runs.unwrap_or(bench.runs), &args)?, Machine::of_here(), commit());
+        let only = Only::among(&(bench.contenders)(), &args.only)?;
+        let measured = (bench.run)(args.runs.unwrap_or(bench.runs), &only, &args)?;
+        let report = format!("{measured}\n{}{}", Machine::of_here(), commit());
         say!("{report}");
         if args.save {
             let folder = workspace::root()?.join("benches/results");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::java::Trino;
 use crate::interrupt::Interrupt;
 
 /// How long an answer may take. The slowest take a few seconds.
@@ -31,9 +32,11 @@ pub(super) struct Runner {
     lines: Receiver<String>,
     complaints: File,
     interrupt: Interrupt,
+    /// Ends after it.
+    server: Option<Trino>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(super) struct Answer {
     ms: f64,
     pub(super) rows: Vec<Vec<String>>,
@@ -57,15 +60,15 @@ impl Answer {
 }
 
 impl Runner {
-    /// Starts the program, and waits until it says that it is ready.
-    pub(super) fn start(mut command: Command, interrupt: &Interrupt) -> Result<Self> {
+    /// Starts the program, and waits until it says that it is ready. A server that it asks lives as long as it.
+    pub(super) fn start(mut command: Command, server: Option<Trino>, interrupt: &Interrupt) -> Result<Self> {
         let complaints = tempfile::tempfile().context("cannot make a file for complaints")?;
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints.try_clone()?).spawn();
         let mut child = child.with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
         let questions = child.stdin.take();
         let lines = child.stdout.take().map(read_lines).context("it has no standard output")?;
         let interrupt = interrupt.clone();
-        let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt };
+        let mut runner = Self { name: String::new(), child, questions, lines, complaints, interrupt, server };
         match runner.listen(ANSWER_PATIENCE)? {
             Some(Said::Ready { ready }) => runner.name = ready,
             Some(Said::Answer(_)) => bail!("it answers before it is asked"),
@@ -111,6 +114,8 @@ impl Runner {
             if self.interrupt.is_requested() {
                 bail!("interrupted");
             }
+            // Its client would go on trying for a while.
+            self.server.as_mut().map_or(Ok(()), Trino::check)?;
             if Instant::now() > give_up {
                 return Ok(None);
             }
@@ -167,7 +172,7 @@ mod tests {
     fn shell(script: &str) -> anyhow::Result<Runner> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Runner::start(command, &Interrupt::install()?)
+        Runner::start(command, None, &Interrupt::install()?)
     }
 
     #[test]

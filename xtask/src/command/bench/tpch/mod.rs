@@ -15,7 +15,9 @@ use clap::Args;
 use self::data::Data;
 pub(super) use self::plan::run as run_plan;
 use self::report::{Line, Outcome};
+use super::java::{self, Engine, Form};
 use super::measure::Spread;
+use super::only::Only;
 use super::peers::{CHDB, GLAREDB, READERS, Venv};
 use super::runner::{Answer, Runner};
 use super::server::Servers;
@@ -62,6 +64,8 @@ fn scale_argument(text: &str) -> Result<f64> {
 }
 
 struct Contender {
+    /// What `--only` calls it.
+    name: &'static str,
     title: &'static str,
     how: How,
 }
@@ -71,17 +75,22 @@ enum How {
     Tombolo,
     /// A peer of `benches/tpch.py`, with what it needs.
     Peer(&'static str, &'static Venv),
+    /// A peer of `benches/tpch.py` that runs when the others have ended.
+    Java(Engine),
 }
 
 /// Whose answers are right.
-static REFERENCE: Contender = Contender { title: "DuckDB over files", how: How::Peer("reference", &READERS) };
+static REFERENCE: Contender =
+    Contender { name: "reference", title: "DuckDB over files", how: How::Peer("reference", &READERS) };
 
-static TOMBOLO: Contender = Contender { title: "Tombolo", how: How::Tombolo };
+static TOMBOLO: Contender = Contender { name: "tombolo", title: report::TOMBOLO, how: How::Tombolo };
 
-static PEERS: [Contender; 3] = [
-    Contender { title: "DuckDB", how: How::Peer("duckdb", &READERS) },
-    Contender { title: "chDB", how: How::Peer("chdb", &CHDB) },
-    Contender { title: "GlareDB", how: How::Peer("glaredb", &GLAREDB) },
+static PEERS: [Contender; 5] = [
+    Contender { name: "duckdb", title: "DuckDB", how: How::Peer("duckdb", &READERS) },
+    Contender { name: "chdb", title: "chDB", how: How::Peer("chdb", &CHDB) },
+    Contender { name: "glaredb", title: "GlareDB", how: How::Peer("glaredb", &GLAREDB) },
+    Contender { name: "trino", title: "Trino", how: How::Java(Engine::Trino(Form::Tuned)) },
+    Contender { name: "spark", title: "Spark", how: How::Java(Engine::Spark) },
 ];
 
 /// Where the tables are.
@@ -97,6 +106,17 @@ struct Entry {
     runner: Option<Runner>,
 }
 
+/// What is known of the contenders so far.
+#[derive(Default)]
+struct Comparison {
+    /// Of those that run.
+    titles: Vec<&'static str>,
+    /// What they call themselves.
+    names: Vec<String>,
+    lines: Vec<Line>,
+    notes: Vec<String>,
+}
+
 /// One contender's runs of one query.
 #[derive(Default)]
 struct Course {
@@ -107,15 +127,27 @@ struct Course {
     end: Option<Outcome>,
 }
 
-pub(super) fn run(runs: u32, options: &Options) -> Result<String> {
-    over(options.scale, options.keep, |place| place.compare(runs, options))
+/// What `--only` may name.
+pub(super) fn names() -> Vec<&'static str> {
+    [&TOMBOLO].into_iter().chain(&PEERS).map(|contender| contender.name).collect()
 }
 
-/// Measures something where the tables are.
-fn over(scale: f64, keep: bool, measure: impl FnOnce(&Place<'_>) -> Result<String>) -> Result<String> {
-    let built = cargo::command()?.args(["build", "--release", "-p", "tombolo", "--example", "tpch"]).status();
-    if !built.context("cannot run cargo")?.success() {
-        bail!("the release build failed");
+pub(super) fn run(runs: u32, only: &Only, options: &Options) -> Result<String> {
+    over(options.scale, options.keep, only.has(TOMBOLO.name), |place| place.compare(runs, only, options))
+}
+
+/// Measures something where the tables are, with Tombolo built or without.
+fn over(
+    scale: f64,
+    keep: bool,
+    with_tombolo: bool,
+    measure: impl FnOnce(&Place<'_>) -> Result<String>,
+) -> Result<String> {
+    if with_tombolo {
+        let built = cargo::command()?.args(["build", "--release", "-p", "tombolo", "--example", "tpch"]).status();
+        if !built.context("cannot run cargo")?.success() {
+            bail!("the release build failed");
+        }
     }
     let interrupt = Interrupt::install()?;
     let data = Data::make(scale)?;
@@ -132,16 +164,23 @@ fn over(scale: f64, keep: bool, measure: impl FnOnce(&Place<'_>) -> Result<Strin
 
 impl Place<'_> {
     fn start(&self, contender: &Contender) -> Result<Runner> {
-        let mut command = match contender.how {
+        let urls = self.servers.urls()?;
+        let mut server = None;
+        let mut command = match &contender.how {
             How::Tombolo => Command::new(workspace::target_dir()?.join("release/examples/tpch")),
             How::Peer(name, venv) => {
                 let mut command = Command::new(venv.python()?);
                 command.arg(workspace::root()?.join("benches/tpch.py")).arg(name);
                 command
             }
+            How::Java(engine) => {
+                let (command, started) = engine.client("tpch.py", &urls.each_ref().map(String::as_str))?;
+                server = started;
+                command
+            }
         };
-        command.args(self.servers.urls()?).arg(&self.data.folder);
-        Runner::start(command, self.interrupt)
+        command.args(urls).arg(&self.data.folder);
+        Runner::start(command, server, self.interrupt)
     }
 
     /// Says where the tables are.
@@ -151,15 +190,51 @@ impl Place<'_> {
         Ok(())
     }
 
-    fn compare(&self, runs: u32, options: &Options) -> Result<String> {
+    fn compare(&self, runs: u32, only: &Only, options: &Options) -> Result<String> {
         let queries = if options.queries.is_empty() { ALL.collect() } else { options.queries.clone() };
         let right = self.right_answers(&queries)?;
-        let (mut entries, mut names, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        for contender in [&TOMBOLO].into_iter().chain(&PEERS) {
+        let lines = queries.iter().map(|query| Line { query: *query, outcomes: Vec::new(), moved: Vec::new() });
+        let mut comparison = Comparison { lines: lines.collect(), ..Comparison::default() };
+        let chosen = [&TOMBOLO].into_iter().chain(&PEERS).filter(|contender| only.has(contender.name));
+        let (alone, together): (Vec<_>, Vec<_>) = chosen.partition(|contender| contender.is_alone());
+        self.measure(&together, &right, runs, &mut comparison)?;
+        for contender in alone {
+            self.measure(&[contender], &right, runs, &mut comparison)?;
+        }
+        let Comparison { titles, names, lines, notes } = comparison;
+        let mut text = report::introduction(self.servers, options, runs, &names);
+        text.push_str(&report::table(&titles, &lines));
+        if !notes.is_empty() {
+            text.push_str(&format!("\n{}\n", notes.join("\n")));
+        }
+        let wrong = lines.iter().find(|line| {
+            matches!(line.outcomes.first(), Some(Outcome::Failed | Outcome::Differs | Outcome::Gone) | None)
+        });
+        if let Some(line) = wrong
+            && only.has(TOMBOLO.name)
+        {
+            say!("{text}");
+            bail!("Tombolo does not answer query {} as it should", line.query);
+        }
+        Ok(text)
+    }
+
+    /// Starts these contenders, has them take turns, and ends them.
+    fn measure(
+        &self,
+        contenders: &[&'static Contender],
+        right: &[Answer],
+        runs: u32,
+        comparison: &mut Comparison,
+    ) -> Result<()> {
+        let Comparison { titles, names, lines, notes } = comparison;
+        let mut entries = Vec::new();
+        for &contender in contenders {
             complain!("starting {}", contender.title);
             match self.start(contender) {
                 Ok(runner) => {
                     names.push(runner.name.clone());
+                    titles.push(contender.title);
                     entries.push(Entry { contender, runner: Some(runner) });
                 }
                 Err(error) if contender.is_peer() && !self.interrupt.is_requested() => {
@@ -169,24 +244,35 @@ impl Place<'_> {
                 Err(error) => return Err(error.context(contender.title)),
             }
         }
-        let mut lines = Vec::new();
-        for (query, right) in queries.iter().zip(&right) {
-            lines.push(self.line(*query, &mut entries, &right.rows, runs, &mut notes)?);
+        for entry in entries.iter_mut().filter(|entry| entry.contender.is_alone()) {
+            self.warm_up(entry, lines, notes)?;
         }
-        let titles: Vec<&str> = entries.iter().map(|entry| entry.contender.title).collect();
-        let mut text = report::introduction(self.servers, options, runs, &names);
-        text.push_str(&report::table(&titles, &lines));
-        if !notes.is_empty() {
-            text.push_str(&format!("\n{}\n", notes.join("\n")));
+        for (line, right) in lines.iter_mut().zip(right) {
+            let courses = self.courses(line.query, &mut entries, &right.rows, runs, notes)?;
+            for (entry, course) in entries.iter().zip(courses) {
+                if matches!(entry.contender.how, How::Tombolo) {
+                    line.moved.clone_from(&course.moved);
+                }
+                line.outcomes.push(course.outcome()?);
+            }
         }
-        let wrong = lines.iter().find(|line| {
-            matches!(line.outcomes.first(), Some(Outcome::Failed | Outcome::Differs | Outcome::Gone) | None)
-        });
-        if let Some(line) = wrong {
-            say!("{text}");
-            bail!("Tombolo does not answer query {} as it should", line.query);
+        Ok(())
+    }
+
+    /// Asks the queries of these lines in turn, as often as an engine has to be asked before it is measured. What fails does so
+    /// once more when it is measured, and is told then.
+    fn warm_up(&self, entry: &mut Entry, lines: &[Line], notes: &mut Vec<String>) -> Result<()> {
+        complain!("warming up {}", entry.contender.title);
+        for line in lines.iter().cycle().take(java::WARM_UP_RUNS as usize) {
+            let asked = entry.runner.as_mut().map(|runner| runner.ask_within(&line.query.to_string(), LIMIT));
+            if self.interrupt.is_requested() {
+                bail!("interrupted");
+            }
+            if !matches!(asked, Some(Ok(Some(_)))) {
+                self.restart(entry, notes);
+            }
         }
-        Ok(text)
+        Ok(())
     }
 
     fn right_answers(&self, queries: &[u8]) -> Result<Vec<Answer>> {
@@ -197,14 +283,14 @@ impl Place<'_> {
     }
 
     /// Runs one query by all of them, in turns.
-    fn line(
+    fn courses(
         &self,
         query: u8,
         entries: &mut [Entry],
         right: &[Vec<String>],
         runs: u32,
         notes: &mut Vec<String>,
-    ) -> Result<Line> {
+    ) -> Result<Vec<Course>> {
         let mut courses: Vec<Course> = entries.iter().map(|_| Course::default()).collect();
         for round in 0..=runs {
             complain!("query {query}, round {} of {}", round + 1, runs + 1);
@@ -214,9 +300,7 @@ impl Place<'_> {
                 }
             }
         }
-        let moved = courses.first().map(|course| course.moved.clone()).unwrap_or_default();
-        let outcomes = courses.into_iter().map(Course::outcome).collect::<Result<Vec<Outcome>>>()?;
-        Ok(Line { query, outcomes, moved })
+        Ok(courses)
     }
 
     fn turn(
@@ -258,24 +342,32 @@ impl Place<'_> {
         }
         let is_answered = matches!(end, Outcome::Differs);
         course.end = Some(end);
-        if is_answered {
-            return Ok(());
-        }
-        // What goes on in it, or what is left of that, would be in the way of the next query.
-        if let Some(runner) = entry.runner.take() {
-            runner.kill();
-        }
-        match self.start(entry.contender) {
-            Ok(runner) => entry.runner = Some(runner),
-            Err(error) => notes.push(format!("- {title} does not start again: {}", first_line(&error))),
+        if !is_answered {
+            self.restart(entry, notes);
         }
         Ok(())
+    }
+
+    /// What goes on in it, or what is left of that, would be in the way of the next query.
+    fn restart(&self, entry: &mut Entry, notes: &mut Vec<String>) {
+        let Some(runner) = entry.runner.take() else { return };
+        runner.kill();
+        match self.start(entry.contender) {
+            Ok(runner) => entry.runner = Some(runner),
+            Err(error) => {
+                notes.push(format!("- {} does not start again: {}", entry.contender.title, first_line(&error)));
+            }
+        }
     }
 }
 
 impl Contender {
     fn is_peer(&self) -> bool {
-        matches!(self.how, How::Peer(..))
+        !matches!(self.how, How::Tombolo)
+    }
+
+    fn is_alone(&self) -> bool {
+        matches!(self.how, How::Java(_))
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::java::WARM_UP_RUNS;
 use super::super::measure::milliseconds;
 use super::super::server::Servers;
 use super::{LIMIT, Options, SLOW};
+
+/// Whose column is the first, where it is there.
+pub(super) const TOMBOLO: &str = "Tombolo";
 
 /// What became of one query with one contender.
 pub(super) enum Outcome {
@@ -46,27 +50,41 @@ pub(super) struct Line {
 }
 
 pub(super) fn table(titles: &[&str], lines: &[Line]) -> String {
-    let mut text = format!("\n| query | {} | of the best peer | rows to Tombolo |\n|---:|", titles.join(" | "));
-    text.push_str(&"---:|".repeat(titles.len() + 1));
-    text.push_str("---|\n");
-    for Line { query, outcomes, moved } in lines {
-        let cells: Vec<String> = outcomes.iter().map(Outcome::cell).collect();
-        let best = outcomes.iter().skip(1).filter_map(Outcome::time).min();
-        let ratio = outcomes.first().and_then(Outcome::time).zip(best).map(|(time, best)| quotient(time, best));
-        let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
-        let moved: Vec<String> = moved.iter().map(|(source, rows)| format!("{rows} {source}")).collect();
-        text.push_str(&format!("| {query} | {} | {ratio} | {} |\n", cells.join(" | "), moved.join(", ")));
+    // Alone the others are measured by nothing.
+    let has_tombolo = titles.first() == Some(&TOMBOLO);
+    let mut text = format!("\n| query | {} |", titles.join(" | "));
+    text.push_str(if has_tombolo { " of the best peer | rows to Tombolo |\n" } else { "\n" });
+    text.push_str(&"|---:".repeat(titles.len() + 1 + usize::from(has_tombolo)));
+    text.push_str(if has_tombolo { "|---|\n" } else { "|\n" });
+    for line in lines {
+        let cells: Vec<String> = line.outcomes.iter().map(Outcome::cell).collect();
+        text.push_str(&format!("| {} | {} |", line.query, cells.join(" | ")));
+        text.push_str(&if has_tombolo { line.beside() } else { "\n".to_owned() });
     }
-    text.push_str(&format!("| {} |  |  |\n", summary("sum", lines, titles.len(), sum)));
-    text.push_str(&format!("| {} |  |  |\n", summary("Tombolo of it", lines, titles.len(), mean)));
+    let end = if has_tombolo { " |  |  |\n" } else { " |\n" };
+    text.push_str(&format!("| {}{end}", summary("sum", lines, titles.len(), sum)));
+    if has_tombolo {
+        text.push_str(&format!("| {}{end}", summary("Tombolo of it", lines, titles.len(), mean)));
+    }
     text
+}
+
+impl Line {
+    /// Tombolo beside the others.
+    fn beside(&self) -> String {
+        let best = self.outcomes.iter().skip(1).filter_map(Outcome::time).min();
+        let ratio = self.outcomes.first().and_then(Outcome::time).zip(best).map(|(time, best)| quotient(time, best));
+        let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let moved: Vec<String> = self.moved.iter().map(|(source, rows)| format!("{rows} {source}")).collect();
+        format!(" {ratio} | {} |\n", moved.join(", "))
+    }
 }
 
 fn quotient(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-/// Returns a cell for each contender, from its times beside Tombolo's where both have answered.
+/// Returns a cell for each contender, from its times beside those of the first, Tombolo, where both have answered.
 fn summary(name: &str, lines: &[Line], contenders: usize, figure: fn(&[(Duration, Duration)]) -> String) -> String {
     let cells = (0..contenders).map(|contender| {
         let time = |line: &Line, which: usize| line.outcomes.get(which).and_then(Outcome::time);
@@ -108,8 +126,11 @@ pub(super) fn introduction(servers: &Servers, options: &Options, runs: u32, name
          of the same rows: numbers may differ by a millionth, or by having fewer decimal places. `sum` is over the queries that\n\
          Tombolo has answered as well, with their number; `Tombolo of it` is the geometric mean of Tombolo's time as a part of\n\
          that contender's. Rows to Tombolo are those that came from each source, by its receipt.\n\n\
-         Measured: {}. Not measured: PostgreSQL as a hub, which has no Parquet; Trino and Spark, since engines that run on Java\n\
-         are no part of this.\n",
+         Engines that run on Java come when the others have ended, each in a block of its own and after {WARM_UP_RUNS} queries that do\n\
+         not count: their background work slows whoever runs beside them. Trino is a server with a heap of 2 GB, asked by its\n\
+         client in Python and tuned as in the benchmark `join`; its Hive connector reads the same files, which it has analysed.\n\
+         Spark has two cores, 2 GB and two shuffle partitions, and reads the tables of servers by JDBC, each in one partition.\n\n\
+         Measured: {}. Not measured: PostgreSQL as a hub, which has no Parquet.\n",
         options.scale,
         postgres.title,
         postgres.version,
@@ -145,6 +166,10 @@ mod tests {
              | 5 | > 120 s | 50.0 | differs | – |  |\n\
              | sum | 200.0 (2) | 250.0 (2) | 400.0 (1) |  |  |\n\
              | Tombolo of it | 1.00 | 1.00 | 0.25 |  |  |\n"
+        );
+        assert_eq!(
+            table(&["one"], &[Line { query: 1, outcomes: vec![took(200)], moved: Vec::new() }]),
+            "\n| query | one |\n|---:|---:|\n| 1 | 200.0 |\n| sum | 200.0 (1) |\n"
         );
         let lines = [Line { query: 1, outcomes: vec![took(100), Outcome::Gone], moved: Vec::new() }];
         assert!(table(&["Tombolo", "one"], &lines).ends_with(
