@@ -19,6 +19,9 @@ const MOST_SAMPLES: usize = 16;
 const LEAST_SAMPLES: usize = 3;
 /// A read of fewer rows says nothing of how fast rows come.
 const LEAST_ROWS: u64 = 20_000;
+/// Only what is clearly not on the same network is held to be far or slow: this machine may have been busy with other things.
+const FAR_MS: f64 = 5.0;
+const SLOW: f64 = 3.0;
 /// How long a count of rows is believed.
 const COUNT_TTL: TimeDelta = TimeDelta::hours(1);
 /// What differs by less from what is known is the same.
@@ -73,6 +76,8 @@ pub(crate) struct WholeRead<'a> {
     pub(crate) estimate: ScanStatistics,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+    /// Whether the source's own reader was read, of which the first row comes when the source sends it.
+    pub(crate) is_direct: bool,
     pub(crate) first_row_ms: Option<f64>,
     /// The time in which the source was waited for or its rows were decoded.
     pub(crate) reading_ms: f64,
@@ -116,12 +121,18 @@ impl Observed {
         let mut speed = Speed::default();
         if facts.first_row_ms.len() >= LEAST_SAMPLES {
             // The least is nearest to the way there and back; others have waited for a connection or a lock too.
-            speed.request_ms = facts.first_row_ms.iter().copied().fold(f64::INFINITY, f64::min).clamp(0.2, 5_000.0);
+            let least = facts.first_row_ms.iter().copied().fold(f64::INFINITY, f64::min);
+            if least > FAR_MS {
+                speed.request_ms = least.min(5_000.0);
+            }
         }
         if facts.slowness.len() >= LEAST_SAMPLES {
             let mut slowness = facts.slowness.clone();
             slowness.sort_by(f64::total_cmp);
-            speed.slowness = slowness[slowness.len() / 2].clamp(0.2, 200.0);
+            let median = slowness[slowness.len() / 2];
+            if median > SLOW {
+                speed.slowness = median.min(200.0);
+            }
         }
         speed
     }
@@ -129,7 +140,7 @@ impl Observed {
     /// Takes note of a read. Gives whether that is news, and has to be kept.
     pub(crate) fn note(&self, read: &WholeRead<'_>) -> bool {
         let mut facts = self.facts();
-        let is_table = is_table(read.scan);
+        let is_table = read.is_direct && is_table(read.scan);
         let mut is_news = false;
         if is_table && let Some(first_row_ms) = read.first_row_ms {
             is_news |= push(&mut facts.first_row_ms, first_row_ms);
@@ -248,3 +259,6 @@ fn shape(scan: &Scan, text: &mut String) {
     scan.inputs().into_iter().for_each(|input| shape(input, text));
     text.push(')');
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub(crate) fn observe(scans: &[Arc<SourceScanExec>]) {
             estimate: connector.estimate(&scan.scan().scan),
             rows: snapshot.rows,
             bytes: snapshot.bytes,
+            is_direct: scan.takes_keys(),
             first_row_ms: snapshot.first_row_ms,
             reading_ms: snapshot.reading_ms / snapshot.opened.max(1) as f64,
         });
