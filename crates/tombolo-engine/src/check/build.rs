@@ -36,7 +36,7 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
 
 fn keys(report: KeyReport) -> KeyReceipt {
     let KeyReport { from, to, keys, batches, reason, is_here, is_range, .. } = report;
-    let (requests, compared_here) = if is_here { (None, batches.is_some()) } else { (batches, false) };
+    let (requests, compared_here) = if is_here { (None, batches.is_some() || is_range) } else { (batches, false) };
     KeyReceipt { from, to, collected: keys, requests, reason, compared_here, range: is_range }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn shipped(receipt: &Receipt) -> Vec<String> {
     let told = |source: &str, rows: u64, keys: &KeyReceipt| {
         let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
         let how = match (requests, reason) {
+            (_, Some(reason)) if *compared_here && *range => format!("compared here as a range, since {reason}"),
             _ if *compared_here => "compared here".to_owned(),
             (Some(requests), _) => format!("in {requests}"),
             (None, Some(reason)) if *range => format!("as a range, since {reason}"),
@@ -414,7 +415,7 @@ async fn an_answer_that_is_dropped_early_leaves_nothing_behind() {
 
 /// Orders in Parquet files, which take no keys: some without a customer, in row groups of a hundred.
 async fn lake() -> Lab {
-    let mut lab = lab().await;
+    let mut lab = neighbours().await;
     let orders = "SELECT value AS id, CASE WHEN value % 40 > 0 THEN value % 400 END AS customer_id, 'n' || (value % 400) AS name,
             CAST('2024-01-01' AS DATE) + CAST(value % 400 AS INT) AS day, arrow_cast((value % 400) / 4.0, 'Decimal128(10, 2)') AS price,
             CAST(value % 400 AS DOUBLE) AS mark, arrow_cast(value % 400, 'UInt64') AS number, value % 400 = 1 AS flag,
@@ -426,6 +427,25 @@ async fn lake() -> Lab {
         FROM (VALUES (1, 'n1'), (2, 'n2'), (2, 'again'), (NULL, NULL), (399, 'n399'), (5000, 'without')) AS t(id, name)";
     lab.memory("crm", "main", "keys", rows(keys).await);
     lab
+}
+
+#[tokio::test]
+async fn rows_are_compared_with_the_ends_of_keys_that_are_too_many() {
+    let lab = lake().await;
+    let sql = "SELECT n.name, o.n FROM crm.neighbours n JOIN
+        (SELECT customer_id, count(*) AS n FROM lake.orders GROUP BY customer_id) o ON o.customer_id = n.id";
+    let mut settings = shipping(&lab, Strategy::Always);
+    settings.key_shipping.max_keys = 3;
+    let found = ask(&lab.engine_with(settings), sql).await.unwrap();
+    assert_same(sql, &found, &ask(&lab.engine_with(shipping(&lab, Strategy::Never)), sql).await.unwrap());
+    let reason = "there are more than 3 distinct keys (`max_keys`)";
+    // Each has a hundred orders, but for 120 and 160, who have none.
+    assert_eq!(
+        shipped(&found.receipt),
+        [format!(
+            "lake: neighbours.id → orders.customer_id, 61 keys compared here as a range, since {reason}, 5900 rows"
+        )]
+    );
 }
 
 #[tokio::test]

@@ -144,6 +144,11 @@ fn shipped_keys(keys: &KeyReceipt) -> String {
     let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
     let count = |count: u64| if count == 1 { "1 key".to_owned() } else { format!("{} keys", number::count(count)) };
     match (collected, requests, reason) {
+        (_, _, Some(reason)) if *compared_here && *range => {
+            format!(
+                "rows were compared with the least and the greatest key of {from} for {to} as they were read: {reason}"
+            )
+        }
         (Some(collected), _, _) if *compared_here => {
             format!("rows were compared with {} of {from} for {to} as they were read", count(*collected))
         }
