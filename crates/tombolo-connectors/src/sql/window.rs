@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr::{NullTreatment, WindowFunction, WindowFuncti
 use datafusion::logical_expr::{Expr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 
 use super::aggregate::Arguments;
-use super::block::{Block, RowSource};
+use super::block::Block;
 use super::compile::{Compiler, retype};
 use super::dialect::{Comparison, literal_value};
 use super::expression::Scope;
