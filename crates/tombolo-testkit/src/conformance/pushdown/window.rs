@@ -1,7 +1,11 @@
 //! Window functions. Each window is over an order without ties where its value depends on it.
 
-use super::{Operator, statements};
-use crate::conformance::Trial;
+use futures::FutureExt;
+use tombolo_connector::ErrorCode;
+
+use super::{Operator, plain, statements};
+use crate::ask;
+use crate::conformance::{Bench, Outcome, Trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     let window = |name: &str, templates: &[&str]| statements(Operator::Window, name, templates);
@@ -327,6 +331,25 @@ pub(super) fn trials() -> Vec<Trial> {
                 "SELECT id, sum(value) OVER (PARTITION BY grp ORDER BY id) AS s FROM {s}.big",
             ],
         ),
-        window("sums that do not fit", &["SELECT id, sum(i64) OVER (ORDER BY id DESC) AS s FROM {s}.integers"]),
+        plain(
+            "window/a sum that does not fit is an error",
+            "a running sum of integers that leaves 64 bits is an error here and in the source, and no other number",
+            |bench| overflow(bench).boxed(),
+        ),
     ]
+}
+
+async fn overflow(bench: &Bench) -> Outcome {
+    let template = "SELECT id, sum(i64) OVER (ORDER BY id DESC) AS s FROM {s}.integers";
+    if !bench.holds_all_of(template) {
+        return Outcome::Declined("the source does not hold the table".to_owned());
+    }
+    for engine in [&bench.engine, &bench.unpushed] {
+        match ask(engine, &bench.statement(template)).await {
+            Err(error) if error.code() == ErrorCode::ComputationFailed => {}
+            Err(error) => return Outcome::Failed(format!("{}: {error}: {:?}", error.code().name(), error.detail())),
+            Ok(answer) => return Outcome::Failed(format!("{} rows in place of an error", answer.rows())),
+        }
+    }
+    Outcome::PASSED
 }
