@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub join: bool,
     /// Groups and aggregates.
     pub aggregate: bool,
+    /// Computes window functions.
+    pub window: bool,
     /// Sorts.
     pub sort: bool,
     /// Limits the rows of its answer.

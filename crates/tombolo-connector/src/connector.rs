@@ -100,7 +100,10 @@ pub trait Connector: fmt::Debug + Send + Sync {
                 let rows = table.description.statistics.rows.value().map_or(RowCount::Unknown, RowCount::Estimated);
                 ScanStatistics { rows, bytes: None }
             }
-            Scan::Project { input, .. } | Scan::Alias { input, .. } | Scan::Sort { input, .. } => self.estimate(input),
+            Scan::Project { input, .. }
+            | Scan::Alias { input, .. }
+            | Scan::Window { input, .. }
+            | Scan::Sort { input, .. } => self.estimate(input),
             _ => ScanStatistics::default(),
         }
     }

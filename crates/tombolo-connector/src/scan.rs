@@ -44,6 +44,15 @@ pub enum Scan {
     Join(ScanJoin),
     /// Groups, and one row for each. Without group expressions there is exactly one row.
     Aggregate(ScanAggregate),
+    /// The input's rows, each with what functions make of the rows around it.
+    Window {
+        /// Whose rows they are.
+        input: Arc<Scan>,
+        /// The window functions, whose columns follow the input's.
+        windows: Vec<Expr>,
+        /// The columns that come out.
+        schema: DFSchemaRef,
+    },
     /// The input in order.
     Sort {
         /// What is sorted.
@@ -122,7 +131,10 @@ impl Scan {
         match self {
             Self::Table(table) => &table.schema,
             Self::Filter { input, .. } | Self::Sort { input, .. } | Self::Limit { input, .. } => input.schema(),
-            Self::Project { schema, .. } | Self::Alias { schema, .. } | Self::Union { schema, .. } => schema,
+            Self::Project { schema, .. }
+            | Self::Alias { schema, .. }
+            | Self::Window { schema, .. }
+            | Self::Union { schema, .. } => schema,
             Self::Join(join) => &join.schema,
             Self::Aggregate(aggregate) => &aggregate.schema,
         }
@@ -136,6 +148,7 @@ impl Scan {
             | Self::Sort { input, .. }
             | Self::Limit { input, .. }
             | Self::Project { input, .. }
+            | Self::Window { input, .. }
             | Self::Alias { input, .. } => vec![input],
             Self::Join(join) => vec![&join.left, &join.right],
             Self::Aggregate(aggregate) => vec![&aggregate.input],
@@ -165,6 +178,7 @@ impl Scan {
             | Self::Limit { input, .. }
             | Self::Alias { input, .. } => input.column_origin(at),
             Self::Project { input, exprs, .. } => input.column_origin(input.position(exprs.get(at)?)?),
+            Self::Window { input, .. } if at < input.schema().fields().len() => input.column_origin(at),
             Self::Aggregate(aggregate) => {
                 aggregate.input.column_origin(aggregate.input.position(aggregate.group.get(at)?)?)
             }
@@ -179,7 +193,7 @@ impl Scan {
                     _ => None,
                 }
             }
-            Self::Union { .. } => None,
+            Self::Union { .. } | Self::Window { .. } => None,
         }
     }
 
@@ -198,6 +212,7 @@ impl Scan {
             Self::Filter { predicates, .. } => predicates.len(),
             Self::Project { exprs, .. } => exprs.len(),
             Self::Aggregate(aggregate) => (aggregate.group.len() + aggregate.aggregates.len()).max(1),
+            Self::Window { windows, .. } => windows.len(),
             Self::Sort { keys, .. } => keys.len(),
             Self::Join(join) => (join.on.len() + usize::from(join.condition.is_some())).max(1),
             Self::Table(_) | Self::Alias { .. } | Self::Limit { .. } | Self::Union { .. } => 1,
@@ -213,6 +228,7 @@ impl Scan {
             Self::Alias { .. } => "alias",
             Self::Join(_) => "join",
             Self::Aggregate(_) => "aggregate",
+            Self::Window { .. } => "window",
             Self::Sort { .. } => "sort",
             Self::Limit { .. } => "limit",
             Self::Union { .. } => "union",
@@ -269,6 +285,7 @@ impl fmt::Display for Scan {
                 Scan::Aggregate(aggregate) => {
                     write!(f, " [{}] by [{}]", list(&aggregate.aggregates), list(&aggregate.group))?;
                 }
+                Scan::Window { windows, .. } => write!(f, " {}", list(windows))?,
                 Scan::Sort { keys, fetch, .. } => {
                     write!(f, " {}", list(keys))?;
                     if let Some(fetch) = fetch {

@@ -130,6 +130,7 @@ pub fn with_inputs(scan: &Scan, change: impl Fn(&Scan) -> Scan) -> Scan {
         Scan::Filter { input, predicates } => Scan::Filter { input: changed(&input), predicates },
         Scan::Project { input, exprs, schema } => Scan::Project { input: changed(&input), exprs, schema },
         Scan::Alias { input, schema } => Scan::Alias { input: changed(&input), schema },
+        Scan::Window { input, windows, schema } => Scan::Window { input: changed(&input), windows, schema },
         Scan::Sort { input, keys, fetch } => Scan::Sort { input: changed(&input), keys, fetch },
         Scan::Limit { input, skip, fetch } => Scan::Limit { input: changed(&input), skip, fetch },
         Scan::Union { inputs, schema } => Scan::Union { inputs: inputs.iter().map(changed).collect(), schema },

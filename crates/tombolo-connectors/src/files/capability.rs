@@ -148,6 +148,7 @@ pub(super) fn offer(scan: &Scan) -> ScanOffer {
         Scan::Limit { .. } => refuse("files are read as far as rows are asked for, so a limit gains nothing"),
         Scan::Sort { .. } => refuse("files have no query engine of their own: sorts run in Tombolo"),
         Scan::Join(_) => refuse("files have no query engine of their own: joins run in Tombolo"),
+        Scan::Window { .. } => refuse("files have no query engine of their own: windows run in Tombolo"),
         Scan::Aggregate(_) => refuse("files have no query engine of their own: aggregates run in Tombolo"),
         Scan::Union { .. } => refuse("files have no query engine of their own: unions run in Tombolo"),
         Scan::Alias { .. } | Scan::Project { .. } => refuse("files have no query engine of their own"),

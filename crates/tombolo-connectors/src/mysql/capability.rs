@@ -1,12 +1,13 @@
 use tombolo_connector::{Capabilities, KeySupport, Parallelism, SnapshotKind};
 
 use super::config::Config;
+use super::native::MysqlDialect;
 
 /// The most keys in one statement. What bounds it is the longest statement that a server takes, which is 4 MB by default in MySQL 5.7.
 const MAX_KEYS: usize = 10_000;
 
 /// What MySQL can do.
-pub(super) fn capabilities(config: &Config) -> Capabilities {
+pub(super) fn capabilities(config: &Config, dialect: MysqlDialect) -> Capabilities {
     Capabilities {
         projection: true,
         filter: true,
@@ -14,6 +15,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         expression: true,
         join: true,
         aggregate: true,
+        window: dialect.has_windows,
         sort: true,
         limit: true,
         union: true,

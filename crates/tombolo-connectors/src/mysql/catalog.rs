@@ -20,6 +20,15 @@ pub(super) struct Server {
     pub(super) version: String,
 }
 
+impl Server {
+    /// Whether it has window functions: MySQL since version 8, MariaDB since 10.2.
+    pub(super) fn has_windows(&self) -> bool {
+        let mut numbers = self.version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        version >= if self.product == "MariaDB" { (10, 2) } else { (8, 0) }
+    }
+}
+
 /// What must be known of a table to compare in the server, and to tell whether it is as it was.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct TableProfile {

@@ -43,10 +43,10 @@ impl ConnectorFactory for MysqlFactory {
 
     async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
         let config = Config::try_new(options)?;
-        let capabilities = capabilities(&config);
         let client = Arc::new(Client::try_new(name, config.clone())?);
-        catalog::server(&client).await?;
-        Ok(Arc::new(Mysql { client, config, capabilities }))
+        let dialect = MysqlDialect { has_windows: catalog::server(&client).await?.has_windows() };
+        let capabilities = capabilities(&config, dialect);
+        Ok(Arc::new(Mysql { client, config, capabilities, dialect }))
     }
 }
 
@@ -56,6 +56,7 @@ struct Mysql {
     client: Arc<Client>,
     config: Config,
     capabilities: Capabilities,
+    dialect: MysqlDialect,
 }
 
 #[async_trait]
@@ -94,11 +95,11 @@ impl Connector for Mysql {
     }
 
     fn offer(&self, scan: &Scan) -> ScanOffer {
-        sql::offer(&MysqlDialect, scan)
+        sql::offer(&self.dialect, scan)
     }
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
-        sql::offer_keys(&MysqlDialect, scan, columns)
+        sql::offer_keys(&self.dialect, scan, columns)
     }
 
     fn estimate(&self, scan: &Scan) -> ScanStatistics {
@@ -106,11 +107,11 @@ impl Connector for Mysql {
     }
 
     fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
-        Some(sql::index_advice(&MysqlDialect, table, columns))
+        Some(sql::index_advice(&self.dialect, table, columns))
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
-        let printed = sql::print(&MysqlDialect, scan, None)?;
+        let printed = sql::print(&self.dialect, scan, None)?;
         Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })
     }
 
@@ -129,7 +130,7 @@ impl Connector for Mysql {
         }
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
-        let reader = MysqlReader::new(Arc::clone(&self.client), scan.clone(), context);
+        let reader = MysqlReader::new(Arc::clone(&self.client), self.dialect, scan.clone(), context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
 }

@@ -35,7 +35,10 @@ const MAX_SCALE: i8 = 30;
 /// texts are made where they are compared: MySQL's collations hold unlike texts to be equal, and most of them pass over
 /// blanks at the end, while strings of bytes are compared as they are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MysqlDialect;
+pub(super) struct MysqlDialect {
+    /// Whether the server has window functions.
+    pub(super) has_windows: bool,
+}
 
 impl Dialect for MysqlDialect {
     fn name(&self) -> &'static str {
@@ -106,6 +109,7 @@ impl Dialect for MysqlDialect {
             ScalarValue::Int8(_) | ScalarValue::Int16(_) | ScalarValue::Int32(_) | ScalarValue::Int64(_) => {
                 Ok(value.to_string())
             }
+            ScalarValue::UInt64(Some(number)) if i64::try_from(*number).is_ok() => Ok(number.to_string()),
             ScalarValue::Float32(Some(number)) => float(f64::from(*number)).ok_or_else(no_literal),
             ScalarValue::Float64(Some(number)) => float(*number).ok_or_else(no_literal),
             ScalarValue::Decimal128(Some(unscaled), _, scale) => {
@@ -147,6 +151,7 @@ impl Dialect for MysqlDialect {
             | DataType::Int16
             | DataType::Int32
             | DataType::Int64
+            | DataType::UInt64
             | DataType::Float32
             | DataType::Float64
             | DataType::Decimal128(..)
@@ -300,6 +305,8 @@ impl Dialect for MysqlDialect {
         };
         match (from, to) {
             (from, to) if from.is_signed_integer() && to.is_signed_integer() && widens(from, to) => Ok(retyped()),
+            // Ranks, which are numbers of rows.
+            (DataType::UInt64, DataType::Int64) => Ok(retyped()),
             // Truth values are the numbers 0 and 1.
             (DataType::Boolean, to) if to.is_signed_integer() => Ok(retyped()),
             (from, DataType::Float64) if from.is_signed_integer() => Ok(double(value)),
@@ -388,6 +395,22 @@ impl Dialect for MysqlDialect {
         // What was a string of bytes is a text again, but no longer with the collation of its column.
         let facts = Facts { collation: Some(CONVERTED.to_owned()), ..facts };
         Ok((format!("CONVERT({text} USING utf8mb4)"), facts))
+    }
+
+    fn has_window(&self, function: &str) -> Shipped<()> {
+        if !self.has_windows {
+            return Err("this version of MySQL has no window functions".to_owned());
+        }
+        functions::has_window(function)
+    }
+
+    fn rank(&self, call: String) -> String {
+        // It has no sign in some versions, and neither has what is computed with it.
+        format!("CAST({call} AS SIGNED)")
+    }
+
+    fn window_default(&self, _: &Value) -> Shipped<String> {
+        Err("MariaDB knows no default in `lag` and `lead`".to_owned())
     }
 
     fn exists(&self, select: &str, is_correlated: bool) -> String {

@@ -28,6 +28,7 @@ const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct MysqlReader {
     client: Arc<Client>,
+    dialect: MysqlDialect,
     scan: Scan,
     schema: SchemaRef,
     batch_size: usize,
@@ -37,14 +38,14 @@ pub(super) struct MysqlReader {
 }
 
 impl MysqlReader {
-    pub(super) fn new(client: Arc<Client>, scan: Scan, context: &QueryContext) -> Self {
+    pub(super) fn new(client: Arc<Client>, dialect: MysqlDialect, scan: Scan, context: &QueryContext) -> Self {
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
         let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, scan, schema, batch_size, deadline, tag }
+        Self { client, dialect, scan, schema, batch_size, deadline, tag }
     }
 }
 
@@ -58,7 +59,7 @@ impl ScanReader for MysqlReader {
     }
 
     fn takes_keys(&self, keys: &KeyBatch) -> bool {
-        sql::takes_keys(&MysqlDialect, &self.scan, keys)
+        sql::takes_keys(&self.dialect, &self.scan, keys)
     }
 
     fn open(
@@ -67,7 +68,7 @@ impl ScanReader for MysqlReader {
         keys: Option<&KeyBatch>,
         _task: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let printed = sql::print(&MysqlDialect, &self.scan, keys)?;
+        let printed = sql::print(&self.dialect, &self.scan, keys)?;
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for (at, field) in self.schema.fields().iter().enumerate() {
             columns.push(ColumnReader::try_new(field, printed.origins.get(at).cloned().flatten())?);

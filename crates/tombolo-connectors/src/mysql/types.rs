@@ -160,6 +160,7 @@ pub(super) fn can_read(data_type: &DataType) -> bool {
         | DataType::Int16
         | DataType::Int32
         | DataType::Int64
+        | DataType::UInt64
         | DataType::Float32
         | DataType::Float64
         | DataType::Utf8

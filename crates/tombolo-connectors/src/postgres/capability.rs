@@ -14,6 +14,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         expression: true,
         join: true,
         aggregate: true,
+        window: true,
         sort: true,
         limit: true,
         union: true,

@@ -92,6 +92,7 @@ impl Dialect for PostgresDialect {
             // Its digits without the sign are out of range, since the sign is an operator.
             ScalarValue::Int64(Some(i64::MIN)) => Ok("'-9223372036854775808'::int8".to_owned()),
             ScalarValue::Int64(_) => Ok(value.to_string()),
+            ScalarValue::UInt64(Some(number)) if i64::try_from(*number).is_ok() => Ok(number.to_string()),
             ScalarValue::Float32(Some(number)) => Ok(format!("'{}'::float4", float(f64::from(*number), number))),
             ScalarValue::Float64(Some(number)) => Ok(format!("'{}'::float8", float(*number, number))),
             ScalarValue::Decimal128(Some(unscaled), _, scale) if *scale >= 0 => {
@@ -146,6 +147,7 @@ impl Dialect for PostgresDialect {
             | DataType::Int16
             | DataType::Int32
             | DataType::Int64
+            | DataType::UInt64
             | DataType::Float32
             | DataType::Float64
             | DataType::Decimal128(..)
@@ -235,6 +237,8 @@ impl Dialect for PostgresDialect {
         let widens = |from: &DataType, to: &DataType| from.primitive_width() <= to.primitive_width();
         let is_same = match (from, to) {
             (from, to) if from.is_signed_integer() && to.is_signed_integer() => widens(from, to),
+            // Ranks, which are numbers of rows.
+            (DataType::UInt64, DataType::Int64) => true,
             (from, DataType::Float64) if from.is_signed_integer() => true,
             (DataType::Float32, DataType::Float64) => true,
             (from, to) if from.is_signed_integer() && is_text(to) => true,
@@ -318,6 +322,17 @@ impl Dialect for PostgresDialect {
             _ => call.standard(text),
         };
         Ok((text, facts))
+    }
+
+    fn has_window(&self, function: &str) -> Shipped<()> {
+        functions::has_window(function)
+    }
+
+    fn window_default(&self, literal: &Value) -> Shipped<String> {
+        // A literal has the narrowest type that holds it, and the result the wider one of both.
+        let data_type = &literal.facts.data_type;
+        let name = type_name(data_type).ok_or_else(|| format!("PostgreSQL has no type for {data_type}"))?;
+        Ok(format!("{}::{name}", literal.at(Level::Atom)))
     }
 
     fn full_join(&self, join: &ScanJoin) -> Shipped<()> {

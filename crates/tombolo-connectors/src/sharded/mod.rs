@@ -127,7 +127,7 @@ impl Sharded {
             Scan::Union { inputs, .. } => {
                 inputs.iter().any(|input| !is_row_wise(input) || self.reach(input) == Reach::Any)
             }
-            Scan::Aggregate(_) | Scan::Sort { .. } | Scan::Limit { .. } => true,
+            Scan::Aggregate(_) | Scan::Window { .. } | Scan::Sort { .. } | Scan::Limit { .. } => true,
         };
         refused
             .then(|| format!("a {} over {} servers needs the rows of all of them", scan.operator(), self.shards.len()))
@@ -170,6 +170,9 @@ impl Sharded {
                 aggregate.input = on(&aggregate.input)?;
                 Scan::Aggregate(aggregate)
             }
+            Scan::Window { input, windows, schema } => {
+                Scan::Window { input: on(input)?, windows: windows.clone(), schema: Arc::clone(schema) }
+            }
             Scan::Sort { input, keys, fetch } => Scan::Sort { input: on(input)?, keys: keys.clone(), fetch: *fetch },
             Scan::Limit { input, skip, fetch } => Scan::Limit { input: on(input)?, skip: *skip, fetch: *fetch },
             Scan::Union { inputs, schema } => {
@@ -207,7 +210,7 @@ fn stored(scan: &Scan) -> Option<&ScanTable> {
 
 /// Whether each row that comes out is of single rows that go in, so that parts may be done by themselves.
 fn is_row_wise(scan: &Scan) -> bool {
-    let here = !matches!(scan, Scan::Aggregate(_) | Scan::Sort { .. } | Scan::Limit { .. });
+    let here = !matches!(scan, Scan::Aggregate(_) | Scan::Window { .. } | Scan::Sort { .. } | Scan::Limit { .. });
     here && scan.inputs().into_iter().all(is_row_wise)
 }
 

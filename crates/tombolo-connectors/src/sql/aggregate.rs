@@ -1,5 +1,5 @@
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use tombolo_connector::ScanAggregate;
 
 use super::block::{Block, RowSource};
@@ -9,10 +9,27 @@ use super::expression::Scope;
 use super::value::{Facts, Level, Shipped, Value};
 use arrow::datatypes::DataType;
 
+/// What an aggregate is given.
+pub(super) struct Arguments<'a> {
+    pub(super) args: &'a [Expr],
+    pub(super) distinct: bool,
+    pub(super) filter: Option<&'a Expr>,
+}
+
+impl<'a> Arguments<'a> {
+    fn of(params: &'a AggregateFunctionParams) -> Self {
+        Self { args: &params.args, distinct: params.distinct, filter: params.filter.as_deref() }
+    }
+}
+
 impl Compiler<'_> {
     pub(super) fn aggregate(&mut self, block: Block, aggregate: &ScanAggregate) -> Shipped<Block> {
         let mut block = block;
-        if block.group.is_some() || block.is_limited() || matches!(block.source, RowSource::Union(_)) {
+        if block.group.is_some()
+            || block.is_windowed()
+            || block.is_limited()
+            || matches!(block.source, RowSource::Union(_))
+        {
             block = self.wrap(block, false);
         }
         block.order.clear();
@@ -64,23 +81,31 @@ impl Compiler<'_> {
         if params.null_treatment.is_some() {
             return Err(format!("`{}` with a treatment of nulls is computed here", func.name()));
         }
-        let filter = params.filter.as_ref().map(|filter| self.printer().truth(filter, scope)).transpose()?;
+        self.aggregate_over(func.name(), &Arguments::of(params), data_type, None, scope)
+    }
+
+    /// Prints an aggregate of a group, or over a window where one is given.
+    pub(super) fn aggregate_over(
+        &self,
+        name: &str,
+        given: &Arguments<'_>,
+        data_type: DataType,
+        over: Option<String>,
+        scope: &Scope<'_>,
+    ) -> Shipped {
+        let filter = given.filter.map(|filter| self.printer().truth(filter, scope)).transpose()?;
         let filter = filter.map(|filter| filter.sql);
-        let counts_rows = func.name() == "count"
-            && !params.distinct
-            && matches!(params.args.as_slice(), [] | [Expr::Literal(..)])
-            && !matches!(params.args.as_slice(), [Expr::Literal(scalar, _)] if scalar.is_null());
+        let counts_rows = name == "count"
+            && !given.distinct
+            && matches!(given.args, [] | [Expr::Literal(..)])
+            && !matches!(given.args, [Expr::Literal(scalar, _)] if scalar.is_null());
         let arguments = if counts_rows {
             Vec::new()
         } else {
-            params
-                .args
-                .iter()
-                .map(|argument| self.printer().expression(argument, scope))
-                .collect::<Shipped<Vec<_>>>()?
+            given.args.iter().map(|argument| self.printer().expression(argument, scope)).collect::<Shipped<Vec<_>>>()?
         };
-        let (distinct, has_filter_clause) = (params.distinct, self.dialect.has_aggregate_filter());
-        let call = AggregateCall { name: func.name(), arguments, distinct, filter, has_filter_clause, data_type };
+        let (distinct, has_filter_clause) = (given.distinct, self.dialect.has_aggregate_filter());
+        let call = AggregateCall { name, arguments, distinct, filter, has_filter_clause, over, data_type };
         match (call.name, call.arguments.as_slice()) {
             ("count", []) => Ok(Value::atom(call.standard("*"), Facts::new(DataType::Int64))),
             ("count", [argument]) if !call.distinct => {

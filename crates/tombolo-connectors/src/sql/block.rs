@@ -16,6 +16,8 @@ pub(super) struct Block {
     pub(super) group: Option<Vec<String>>,
     /// The conjuncts of HAVING.
     pub(super) having: Vec<Value>,
+    /// The texts of the window calls among its columns. What is above them in a tree must not come before them in the select.
+    pub(super) windows: Vec<String>,
     /// The keys of ORDER BY, first the most significant.
     pub(super) order: Vec<OrderKey>,
     /// Rows passed over.
@@ -79,6 +81,7 @@ impl Block {
             filters: Vec::new(),
             group: None,
             having: Vec::new(),
+            windows: Vec::new(),
             order: Vec::new(),
             skip: 0,
             fetch: None,
@@ -96,9 +99,14 @@ impl Block {
         self.items.iter().take(keys).any(|key| key.column.is_none() && key.facts.data_type == DataType::Boolean)
     }
 
+    /// Whether one of its columns is what a window call gives.
+    pub(super) fn is_windowed(&self) -> bool {
+        !self.windows.is_empty()
+    }
+
     /// Whether the block is a FROM clause with at most filters (and an order, which a join forgets).
     pub(super) fn is_plain(&self) -> bool {
-        matches!(self.source, RowSource::From(_)) && self.group.is_none() && !self.is_limited()
+        matches!(self.source, RowSource::From(_)) && self.group.is_none() && !self.is_windowed() && !self.is_limited()
     }
 
     /// Whether the block is one relation whose columns come out as they are.

@@ -95,6 +95,10 @@ impl<'d> Compiler<'d> {
                 let block = self.block(&aggregate.input, alias)?;
                 self.aggregate(block, aggregate)
             }
+            Scan::Window { input, windows, schema } => {
+                let block = self.block(input, alias)?;
+                self.window(block, input.schema(), windows, schema)
+            }
             Scan::Sort { input, keys, fetch } => {
                 let block = self.block(input, alias)?;
                 self.sort(block, input.schema(), keys, *fetch)
@@ -200,7 +204,7 @@ impl<'d> Compiler<'d> {
 
     /// Wraps the block unless its rows are not yet cut off, so that a further condition may join its own.
     pub(super) fn open_for_rows(&mut self, block: Block) -> Block {
-        let is_closed = block.is_limited() || matches!(block.source, RowSource::Union(_));
+        let is_closed = block.is_limited() || block.is_windowed() || matches!(block.source, RowSource::Union(_));
         if is_closed || (block.group.is_some() && !self.dialect.has_having()) { self.wrap(block, true) } else { block }
     }
 
@@ -230,6 +234,8 @@ impl<'d> Compiler<'d> {
             || (block.group.as_ref().is_some_and(Vec::is_empty) && !counts_on_aggregates)
             || (block.is_grouped_by_a_condition() && !exprs.iter().all(is_plain))
             || (repeats && !exprs.iter().all(is_plain))
+            // A window call that stands twice may number equal rows in two ways.
+            || (block.is_windowed() && !is_each_once(exprs))
         {
             block = self.wrap(block, true);
         }
@@ -244,7 +250,7 @@ impl<'d> Compiler<'d> {
     }
 
     fn sort(&mut self, block: Block, schema: &DFSchema, keys: &[SortExpr], fetch: Option<usize>) -> Shipped<Block> {
-        let is_closed = block.is_limited() || matches!(block.source, RowSource::Union(_));
+        let is_closed = block.is_limited() || block.is_windowed() || matches!(block.source, RowSource::Union(_));
         let mut block = if is_closed { self.wrap(block, true) } else { block };
         let order = {
             let scope = Scope::new(schema, &block.items);
@@ -332,6 +338,12 @@ fn is_plain(expr: &Expr) -> bool {
         Expr::Alias(alias) => is_plain(&alias.expr),
         other => matches!(other, Expr::Column(_)),
     }
+}
+
+/// Whether these are columns, none of them twice.
+fn is_each_once(exprs: &[Expr]) -> bool {
+    let mut seen = HashSet::new();
+    exprs.iter().all(|expr| is_plain(expr) && seen.insert(expr.clone().unalias_nested().data))
 }
 
 /// The name of an output column, where it is one that a person would write.

@@ -147,6 +147,27 @@ pub trait Dialect: Debug + Send + Sync {
         Ok((call.standard(text), argument.facts.clone()))
     }
 
+    /// Refuses a window function, an aggregate over a window among them, that is not proved equal.
+    ///
+    /// # Errors
+    /// With the reason.
+    fn has_window(&self, function: &str) -> Shipped<()> {
+        Err(format!("`{function}` over a window is not known to be the same in {}", self.name()))
+    }
+
+    /// Prints a number that ranks rows, which has no sign in the engine.
+    fn rank(&self, call: String) -> String {
+        call
+    }
+
+    /// Prints what `lag` and `lead` give where there is no row, so that it does not change the type of the result.
+    ///
+    /// # Errors
+    /// Where they cannot be told it.
+    fn window_default(&self, literal: &Value) -> Shipped<String> {
+        Ok(literal.sql.clone())
+    }
+
     /// Whether a sub-select has any row. One that is not correlated names nothing of what is around it.
     fn exists(&self, select: &str, _is_correlated: bool) -> String {
         format!("EXISTS ({select})")
@@ -227,6 +248,8 @@ pub struct AggregateCall<'a> {
     pub filter: Option<String>,
     /// Whether the condition is printed as a FILTER clause, and not within the argument.
     pub has_filter_clause: bool,
+    /// The text of the window that it is computed over, in place of a group.
+    pub over: Option<String>,
     /// The engine's type of the result.
     pub data_type: DataType,
 }
@@ -242,10 +265,14 @@ impl AggregateCall<'_> {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         if let Some(filter) = self.filter.as_ref().filter(|_| !self.has_filter_clause) {
             let argument = if argument == "*" { "1" } else { argument };
-            return format!("{function}({distinct}CASE WHEN {filter} THEN {argument} END)");
+            return format!("{function}({distinct}CASE WHEN {filter} THEN {argument} END){}", self.over());
         }
         let filter = self.filter.as_ref().map(|filter| format!(" FILTER (WHERE {filter})")).unwrap_or_default();
-        format!("{function}({distinct}{argument}){filter}")
+        format!("{function}({distinct}{argument}){filter}{}", self.over())
+    }
+
+    fn over(&self) -> String {
+        self.over.as_ref().map(|window| format!(" OVER ({window})")).unwrap_or_default()
     }
 }
 

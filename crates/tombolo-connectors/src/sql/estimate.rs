@@ -16,7 +16,7 @@ fn estimated_rows(scan: &Scan) -> RowCount {
     match scan {
         // A count is as old as the description, so it is an estimate by now.
         Scan::Table(table) => guess(table.description.statistics.rows.value()),
-        Scan::Project { input, .. } | Scan::Alias { input, .. } => estimated_rows(input),
+        Scan::Project { input, .. } | Scan::Alias { input, .. } | Scan::Window { input, .. } => estimated_rows(input),
         Scan::Filter { input, predicates } => {
             let share = shares(scan, predicates);
             guess(estimated_rows(input).value().map(|rows| (rows as f64 * share).ceil() as u64))

@@ -24,6 +24,7 @@ mod keys;
 mod offer;
 mod selectivity;
 mod value;
+mod window;
 
 pub use advice::index_advice;
 pub use compile::{Compiler, Printed, print};

@@ -24,6 +24,9 @@ pub fn offer(dialect: &dyn Dialect, scan: &Scan) -> ScanOffer {
 
 /// Answers whether the source takes run-time keys for these output columns of an accepted tree.
 pub fn offer_keys(dialect: &dyn Dialect, scan: &Scan, columns: &[usize]) -> Answer {
+    if scan.any(&|scan| matches!(scan, Scan::Window { .. })) {
+        return Answer::refused("a window looks at all rows, whatever their keys");
+    }
     let mut compiler = Compiler::new(dialect);
     let taken = compiler.block(scan, None).and_then(|block| {
         // Keys go around what is cut off or not a plain select, as the printer puts them.
@@ -54,6 +57,13 @@ fn parts_of(dialect: &dyn Dialect, scan: &Scan) -> Shipped<Vec<Shipped<()>>> {
             let block = compiler.block(input, None)?;
             let scope = Scope::new(input.schema(), &block.items);
             Ok(keys.iter().map(|key| compiler.sort_key(key, &scope).map(|_| ())).collect())
+        }
+        Scan::Window { input, windows, schema } => {
+            let block = compiler.block(input, None)?;
+            let scope = Scope::new(input.schema(), &block.items);
+            let types = schema.fields().iter().skip(input.schema().fields().len());
+            let calls = windows.iter().zip(types);
+            Ok(calls.map(|(call, field)| compiler.window_call(call, field.data_type(), &scope).map(|_| ())).collect())
         }
         Scan::Aggregate(aggregate) => {
             let block = compiler.block(&aggregate.input, None)?;

@@ -12,6 +12,7 @@ pub(super) fn capabilities() -> Capabilities {
         expression: true,
         join: true,
         aggregate: true,
+        window: true,
         sort: true,
         limit: true,
         union: true,

@@ -81,6 +81,7 @@ impl Dialect for SqliteDialect {
             ScalarValue::Int8(_) | ScalarValue::Int16(_) | ScalarValue::Int32(_) | ScalarValue::Int64(_) => {
                 Ok(value.to_string())
             }
+            ScalarValue::UInt64(Some(number)) if i64::try_from(*number).is_ok() => Ok(number.to_string()),
             // The shortest digits that name the double; SQLite reads them back as the same one (there is a test).
             ScalarValue::Float64(Some(number)) if number.is_finite() && !is_negative_zero(*number) => {
                 Ok(format!("{number:?}"))
@@ -120,6 +121,7 @@ impl Dialect for SqliteDialect {
             | DataType::Int16
             | DataType::Int32
             | DataType::Int64
+            | DataType::UInt64
             | DataType::Float64
             | DataType::Date32
             | DataType::Binary => Ok(value.operand()),
@@ -220,6 +222,8 @@ impl Dialect for SqliteDialect {
                 cast.facts.magnitude = Some(1.0);
                 Ok(cast)
             }
+            // Ranks, which are numbers of rows.
+            (DataType::UInt64, DataType::Int64) => same(to),
             (from, DataType::Float64) if from.is_signed_integer() => {
                 let magnitude = value.facts.magnitude.or(Some(9.3e18));
                 Ok(Value::atom(call("REAL"), Facts { magnitude, ..Facts::new(DataType::Float64) }))
@@ -302,6 +306,10 @@ impl Dialect for SqliteDialect {
 
     fn aggregate(&self, call: &AggregateCall<'_>) -> Shipped {
         functions::aggregate(self, call)
+    }
+
+    fn has_window(&self, function: &str) -> Shipped<()> {
+        functions::has_window(function)
     }
 
     fn order_key(&self, key: &str, ascending: bool, nulls_first: bool) -> String {

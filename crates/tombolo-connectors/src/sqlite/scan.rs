@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int8Builder,
     Int16Builder, Int32Builder, Int64Builder, LargeStringBuilder, NullArray, RecordBatch, RecordBatchOptions,
     StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder, TimestampMillisecondBuilder,
-    TimestampNanosecondBuilder, TimestampSecondBuilder,
+    TimestampNanosecondBuilder, TimestampSecondBuilder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::common::DataFusionError;
@@ -283,6 +283,7 @@ enum Builder {
     Int16(Int16Builder),
     Int32(Int32Builder),
     Int64(Int64Builder),
+    UInt64(UInt64Builder),
     Float64(Float64Builder),
     Utf8(StringBuilder),
     LargeUtf8(LargeStringBuilder),
@@ -306,6 +307,7 @@ macro_rules! each_builder {
             Builder::Int16($each) => $call,
             Builder::Int32($each) => $call,
             Builder::Int64($each) => $call,
+            Builder::UInt64($each) => $call,
             Builder::Float64($each) => $call,
             Builder::Utf8($each) => $call,
             Builder::LargeUtf8($each) => $call,
@@ -331,6 +333,7 @@ impl Builder {
             DataType::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
             DataType::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
             DataType::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            DataType::UInt64 => Self::UInt64(UInt64Builder::with_capacity(rows)),
             DataType::Float64 => Self::Float64(Float64Builder::with_capacity(rows)),
             DataType::Utf8 => Self::Utf8(StringBuilder::with_capacity(rows, rows * 16)),
             DataType::LargeUtf8 => Self::LargeUtf8(LargeStringBuilder::with_capacity(rows, rows * 16)),
@@ -374,6 +377,7 @@ impl Builder {
             (Self::Int16(builder), ValueRef::Integer(value)) => builder.append_value(value.try_into().ok()?),
             (Self::Int32(builder), ValueRef::Integer(value)) => builder.append_value(value.try_into().ok()?),
             (Self::Int64(builder), ValueRef::Integer(value)) => builder.append_value(value),
+            (Self::UInt64(builder), ValueRef::Integer(value)) => builder.append_value(value.try_into().ok()?),
             (Self::Float64(builder), ValueRef::Real(value)) => builder.append_value(value),
             (Self::Float64(builder), ValueRef::Integer(value)) if value.unsigned_abs() <= 1 << 53 => {
                 builder.append_value(value as f64);

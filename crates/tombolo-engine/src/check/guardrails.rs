@@ -132,7 +132,7 @@ fn expected(scan: &Scan, source: &dyn Connector) -> Option<Expected> {
             let is_known = predicates.iter().all(|predicate| has_statistics(input, predicate));
             source.estimate(scan).rows.value().filter(|_| is_known).map(Expected::estimated)
         }
-        Scan::Project { input, .. } | Scan::Alias { input, .. } => expected(input, source),
+        Scan::Project { input, .. } | Scan::Alias { input, .. } | Scan::Window { input, .. } => expected(input, source),
         Scan::Sort { input, fetch, .. } => {
             Some(expected(input, source)?.each(|rows| fetch.map_or(rows, |fetch| rows.min(fetch as u64))))
         }

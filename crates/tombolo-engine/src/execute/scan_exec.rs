@@ -149,11 +149,12 @@ impl SourceScanExec {
         self.supplies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether it can be asked for rows of single keys. Of rows that a limit has chosen it cannot: the next request may choose
-    /// others.
+    /// Whether it can be asked for rows of single keys. Of rows that a limit has chosen or a window has numbered it cannot: the next
+    /// request may choose others, or number them otherwise.
     pub fn takes_keys(&self) -> bool {
-        let is_cut = |scan: &Scan| matches!(scan, Scan::Limit { .. } | Scan::Sort { fetch: Some(_), .. });
-        matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty() && !self.scan.scan.any(&is_cut)
+        let is_of_all =
+            |scan: &Scan| matches!(scan, Scan::Limit { .. } | Scan::Window { .. } | Scan::Sort { fetch: Some(_), .. });
+        matches!(self.input, Input::Reader(_)) && self.scan.order.is_empty() && !self.scan.scan.any(&is_of_all)
     }
 
     /// Whether its rows can be compared with keys here, where they are read.

@@ -85,7 +85,9 @@ impl Candidate {
             }
             Scan::Filter { .. } | Scan::Limit { .. } => self.order.clone(),
             Scan::Alias { .. } | Scan::Project { .. } => self.mapped_order(scan),
-            Scan::Table(_) | Scan::Join(_) | Scan::Aggregate(_) | Scan::Union { .. } => Order::None,
+            Scan::Table(_) | Scan::Join(_) | Scan::Aggregate(_) | Scan::Window { .. } | Scan::Union { .. } => {
+                Order::None
+            }
         }
     }
 
@@ -120,6 +122,7 @@ fn rule_of(scan: &Scan) -> Option<PushdownRule> {
         Scan::Alias { .. } => PushdownRule::Alias,
         Scan::Join(_) => PushdownRule::Join,
         Scan::Aggregate(_) => PushdownRule::Aggregate,
+        Scan::Window { .. } => PushdownRule::Window,
         Scan::Sort { .. } => PushdownRule::Sort,
         Scan::Limit { .. } => PushdownRule::Limit,
         Scan::Union { .. } => PushdownRule::Union,
@@ -132,6 +135,7 @@ pub(super) fn part_texts(scan: &Scan) -> Vec<String> {
         Scan::Filter { predicates, .. } => predicates.iter().map(expr_text).collect(),
         Scan::Project { exprs, .. } => exprs.iter().map(expr_text).collect(),
         Scan::Aggregate(aggregate) => aggregate.group.iter().chain(&aggregate.aggregates).map(expr_text).collect(),
+        Scan::Window { windows, .. } => windows.iter().map(expr_text).collect(),
         Scan::Sort { keys, .. } => keys.iter().map(ToString::to_string).collect(),
         Scan::Join(join) => join_texts(&join.on, join.condition.as_ref()),
         Scan::Limit { skip, fetch, .. } => {

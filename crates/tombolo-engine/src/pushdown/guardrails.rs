@@ -76,6 +76,8 @@ impl Held {
                 self.fetch = None;
                 self.mapped(|at| position(input, group.get(at)?)).walk(input, found)
             }
+            // A window looks at rows that a condition on its own rows leaves out.
+            Scan::Window { input, .. } => Held { columns: BTreeSet::new(), fetch: None }.walk(input, found),
             Scan::Sort { input, fetch, .. } => {
                 self.fetch = None;
                 if fetch.is_some() {

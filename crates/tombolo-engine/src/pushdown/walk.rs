@@ -6,7 +6,7 @@ use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, Expr, Extension, FetchType, Filter, Join, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr,
-    SubqueryAlias, TableScan, Union,
+    SubqueryAlias, TableScan, Union, Window,
 };
 use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 
@@ -76,6 +76,7 @@ impl Walk {
             LogicalPlan::SubqueryAlias(alias) => self.alias(alias),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Window(window) => self.window(window),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Union(union) => self.union(union),
@@ -85,18 +86,7 @@ impl Walk {
 
     /// An operator that no source is offered: its inputs are finished, it stays.
     fn stays(&self, plan: LogicalPlan) -> Result<Walked> {
-        let window = match &plan {
-            LogicalPlan::Window(window) => Some(expressions_text(&window.window_expr)),
-            _ => None,
-        };
-        let plan = plan.map_children(|child| {
-            let mut walked = self.visit(child)?;
-            if let (Walked::There(candidate), Some(window)) = (&mut walked, &window) {
-                let reason = "windows are computed here".to_owned();
-                candidate.not_pushed("window", window.clone(), Some(reason));
-            }
-            Ok(Transformed::yes(self.finish(walked)?))
-        });
+        let plan = plan.map_children(|child| Ok(Transformed::yes(self.finished(child)?)));
         self.here(plan?.data)
     }
 
@@ -289,6 +279,22 @@ impl Walk {
                     schema: Arc::clone(&schema),
                 });
                 self.over(*candidate, scan, |input| stays(input, group_expr, aggr_expr))
+            }
+        }
+    }
+
+    fn window(&self, window: Window) -> Result<Walked> {
+        let Window { input, window_expr, schema } = window;
+        let windows = plain_all(&window_expr);
+        let stays = |input: LogicalPlan, window_expr| {
+            LogicalPlan::Window(Window { input: Arc::new(input), window_expr, schema: Arc::clone(&schema) })
+        };
+        match self.visit(Arc::unwrap_or_clone(input))? {
+            Walked::Here(input) => self.here(stays(input, window_expr)),
+            Walked::There(candidate) => {
+                let input = Arc::clone(&candidate.scan);
+                let scan = Scan::Window { input, windows, schema: Arc::clone(&schema) };
+                self.over(*candidate, scan, |input| Ok(stays(input, window_expr)))
             }
         }
     }

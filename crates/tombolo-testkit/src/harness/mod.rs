@@ -282,6 +282,7 @@ pub(crate) fn shown_in_sql(log: &[RemoteEvent], evidence: &Evidence<'_>) -> Resu
             "var_",
             "DISTINCT ",
         ]),
+        Evidence::Operator("window") => said(&[" OVER ("]),
         Evidence::Operator("sort") => said(&["ORDER BY "]),
         Evidence::Operator("limit") => said(&["LIMIT ", "OFFSET ", "FETCH FIRST ", "TOP "]),
         Evidence::Operator("union") => said(&["UNION ALL "]),

@@ -40,6 +40,8 @@ enum Lie {
     FilterDropped,
     /// Nulls are sorted at the other end.
     NullsAtTheOtherEnd,
+    /// Windows have their nulls at the other end.
+    WindowNullsAtTheOtherEnd,
     /// The last batch does not come.
     LastBatchLost,
     /// Left joins are done as inner ones.
@@ -135,6 +137,9 @@ impl Tamper for Lie {
                 let turned = |key: &SortExpr| SortExpr::new(key.expr.clone(), key.asc, !key.nulls_first);
                 Scan::Sort { input, keys: keys.iter().map(turned).collect(), fetch }
             }
+            Scan::Window { input, windows, schema } if *self == Self::WindowNullsAtTheOtherEnd => {
+                Scan::Window { input, windows: windows.iter().map(turned).collect(), schema }
+            }
             Scan::Limit { input, skip, fetch } if *self == Self::LimitBelowJoin => {
                 Scan::Limit { input: limited(&input, skip, fetch), skip, fetch }
             }
@@ -188,6 +193,16 @@ fn limited(scan: &Arc<Scan>, skip: usize, fetch: Option<usize>) -> Arc<Scan> {
         }
         _ => return Arc::clone(scan),
     })
+}
+
+/// The window call with the nulls of its order at the other end.
+fn turned(call: &Expr) -> Expr {
+    let turn = |expr: Expr| {
+        let Expr::WindowFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
+        call.params.order_by.iter_mut().for_each(|key| key.nulls_first = !key.nulls_first);
+        Ok(Transformed::yes(Expr::WindowFunction(call)))
+    };
+    call.clone().transform_up(turn).unwrap().data
 }
 
 /// The predicate with its comparisons bent.
@@ -276,14 +291,19 @@ liars! {
     nulls_at_the_other_end: NullsAtTheOtherEnd is found out by [
         "pushdown/sort/*", "pushdown/limit/after a sort", "pushdown/limit/of groups",
     ];
+    nulls_at_the_other_end_of_a_window: WindowNullsAtTheOtherEnd is found out by [
+        "pushdown/window/an order of*", "pushdown/window/an order where nothing is said of nulls",
+        "pushdown/window/below a filter", "pushdown/window/frames of a range", "pushdown/window/of groups",
+        "pushdown/window/of many rows", "pushdown/window/ranks of*", "pushdown/window/several windows",
+    ];
     a_last_batch_that_is_lost: LastBatchLost is found out by [
         "faults/a source that falls silent", "faults/an error at any row", "faults/an error of any call",
         "faults/batches of any size", "limits/more rows than a batch", "pushdown/aggregate/of many rows",
-        "pushdown/sort/many rows", "types/big",
+        "pushdown/sort/many rows", "pushdown/window/of many rows", "types/big",
     ];
     a_left_join_that_is_inner: LeftJoinIsInner is found out by [
         "pushdown/join/keys that are null and come several times", "pushdown/join/left",
         "pushdown/join/left with a condition on one side", "pushdown/join/of three tables",
-        "pushdown/join/with an empty table", "pushdown/join/with itself",
+        "pushdown/join/with an empty table", "pushdown/join/with itself", "pushdown/window/of a join and below one",
     ];
 }

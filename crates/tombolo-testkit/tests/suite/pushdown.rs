@@ -85,8 +85,12 @@ plans! {
         "SELECT id FROM shop.orders WHERE id > (SELECT max(id) FROM shop.customers)";
     a_correlated_sub_select_of_one_source:
         "SELECT id FROM shop.orders o WHERE id = (SELECT max(id) FROM shop.orders i WHERE i.status = o.status)";
-    a_window_runs_here:
-        "SELECT id, row_number() OVER (PARTITION BY status ORDER BY id) AS n FROM shop.orders";
+    a_window_is_pushed_and_a_filter_above_it_too:
+        "SELECT id, n FROM (SELECT id, row_number() OVER (PARTITION BY status ORDER BY id) AS n FROM shop.orders) t WHERE n <= 3";
+    a_window_with_a_frame_by_groups_runs_here:
+        "SELECT id, count(*) OVER (PARTITION BY status ORDER BY id GROUPS 2 PRECEDING) AS n FROM shop.orders";
+    a_window_over_a_join_across_runs_here:
+        "SELECT c.name, row_number() OVER (ORDER BY v.page, c.id) AS n FROM shop.customers c JOIN lake.visits v ON v.customer_id = c.id";
     case_and_cast_are_pushed:
         "SELECT id FROM shop.orders WHERE CASE WHEN status = 'paid' THEN id ELSE 0 END > 10 AND cast(id AS varchar) = '11'";
     in_lists_and_like_are_pushed:

@@ -97,6 +97,9 @@ async fn shards_answer_like_one_server_with_all_rows() {
         ("SELECT * FROM s.orders ORDER BY id", 3),
         ("SELECT count(*), sum(total), min(at), count(DISTINCT region) FROM s.orders", 3),
         ("SELECT region, count(*) FROM s.orders GROUP BY region ORDER BY region", 3),
+        ("SELECT id, row_number() OVER (PARTITION BY region ORDER BY id) FROM s.orders ORDER BY id", 3),
+        ("SELECT id, sum(total) OVER (ORDER BY id) FROM s.orders WHERE customer_id = 7 ORDER BY id", 1),
+        ("SELECT code, rank() OVER (ORDER BY name) FROM s.countries ORDER BY code", 1),
         ("SELECT id FROM s.orders ORDER BY total DESC LIMIT 7 OFFSET 3", 3),
         ("SELECT id FROM s.orders WHERE customer_id = 7 ORDER BY id LIMIT 3", 1),
         ("SELECT customer_id, sum(total) FROM s.orders WHERE customer_id = -20 GROUP BY customer_id", 1),
@@ -159,9 +162,16 @@ async fn what_sees_all_rows_of_a_shard_runs_there() {
     let sql = "SELECT region, count(*) FROM s.orders WHERE customer_id = 7 GROUP BY region";
     let (plan, _) = sharded.explain(sql, false, QueryOptions::default()).await.unwrap();
     assert!(format!("{plan:?}").contains("GROUP BY"), "{plan:?}");
-    let sql = "SELECT region, count(*) FROM s.orders GROUP BY region";
+    let sql = "SELECT id, row_number() OVER (ORDER BY id) FROM s.orders WHERE customer_id = 7";
     let (plan, _) = sharded.explain(sql, false, QueryOptions::default()).await.unwrap();
-    assert!(format!("{plan:?}").contains("over 3 servers needs the rows of all of them"), "{plan:?}");
+    assert!(format!("{plan:?}").contains(" OVER (ORDER BY"), "{plan:?}");
+    for sql in [
+        "SELECT region, count(*) FROM s.orders GROUP BY region",
+        "SELECT id, row_number() OVER (ORDER BY id) FROM s.orders",
+    ] {
+        let (plan, _) = sharded.explain(sql, false, QueryOptions::default()).await.unwrap();
+        assert!(format!("{plan:?}").contains("over 3 servers needs the rows of all of them"), "{plan:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,16 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
     }
 }
 
+/// Window functions and aggregates over windows that are proved equal.
+pub(super) fn has_window(function: &str) -> Shipped<()> {
+    match function {
+        "row_number" | "rank" | "dense_rank" | "ntile" => Ok(()),
+        "lag" | "lead" | "first_value" | "last_value" | "nth_value" => Ok(()),
+        "count" | "sum" | "min" | "max" | "avg" | "bool_and" | "bool_or" => Ok(()),
+        _ => Err(format!("`{function}` over a window is not known to be the same in MySQL")),
+    }
+}
+
 fn integer(value: &Value) -> Option<i64> {
     match value.literal {
         Some(ScalarValue::Int64(number)) => number,

@@ -4,7 +4,7 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder,
     Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, LargeStringBuilder, NullArray,
     StringBuilder, StringViewBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
-    TimestampMillisecondBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder,
+    TimestampMillisecondBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use tombolo_connector::{Error, ErrorCode, Result};
@@ -32,6 +32,7 @@ enum Values {
     Int16(Int16Builder),
     Int32(Int32Builder),
     Int64(Int64Builder),
+    UInt64(UInt64Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
     Decimal128(Decimal128Builder, u8, i8),
@@ -95,6 +96,7 @@ impl Values {
             DataType::Int16 => Self::Int16(Int16Builder::new()),
             DataType::Int32 => Self::Int32(Int32Builder::new()),
             DataType::Int64 => Self::Int64(Int64Builder::new()),
+            DataType::UInt64 => Self::UInt64(UInt64Builder::new()),
             DataType::Float32 => Self::Float32(Float32Builder::new()),
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Decimal128(precision, scale) if *scale >= 0 => {
@@ -145,6 +147,7 @@ impl Values {
             Self::Int16(builder) => builder.append_option(option!(narrowed)),
             Self::Int32(builder) => builder.append_option(option!(narrowed)),
             Self::Int64(builder) => builder.append_option(option!(integer)),
+            Self::UInt64(builder) => builder.append_option(option!(narrowed)),
             Self::Float32(builder) => builder.append_option(option!(float32)),
             Self::Float64(builder) => builder.append_option(option!(float64)),
             Self::Decimal128(builder, precision, scale) => {
@@ -186,6 +189,7 @@ impl Values {
             Self::Int16(builder) => Arc::new(builder.finish()),
             Self::Int32(builder) => Arc::new(builder.finish()),
             Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::UInt64(builder) => Arc::new(builder.finish()),
             Self::Float32(builder) => Arc::new(builder.finish()),
             Self::Float64(builder) => Arc::new(builder.finish()),
             Self::Decimal128(builder, ..) => Arc::new(builder.finish().with_data_type(data_type.clone())),

@@ -107,6 +107,16 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
     }
 }
 
+/// Window functions and aggregates over windows that are proved equal.
+pub(super) fn has_window(function: &str) -> Shipped<()> {
+    match function {
+        "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile" => Ok(()),
+        "lag" | "lead" | "first_value" | "last_value" | "nth_value" => Ok(()),
+        "count" | "sum" | "min" | "max" | "avg" | "bool_and" | "bool_or" => Ok(()),
+        _ => Err(format!("`{function}` over a window is not known to be the same in PostgreSQL")),
+    }
+}
+
 /// Whether the greatest of several values is the same by any rule of comparing.
 fn is_ordered(data_type: &DataType) -> bool {
     data_type.is_signed_integer()

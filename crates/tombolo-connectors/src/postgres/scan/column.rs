@@ -5,6 +5,7 @@ use arrow::array::{
     Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
     LargeStringBuilder, ListArray, NullArray, StringBuilder, StringViewBuilder, Time64MicrosecondBuilder,
     TimestampMicrosecondBuilder, TimestampMillisecondBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder,
+    UInt64Builder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, TimeUnit, i256};
@@ -33,6 +34,7 @@ enum Values {
     Int16(Int16Builder),
     Int32(Int32Builder),
     Int64(Int64Builder),
+    UInt64(UInt64Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
     Decimal128(Decimal128Builder, u8, i8),
@@ -104,6 +106,7 @@ impl Values {
             DataType::Int16 => Self::Int16(Int16Builder::new()),
             DataType::Int32 => Self::Int32(Int32Builder::new()),
             DataType::Int64 => Self::Int64(Int64Builder::new()),
+            DataType::UInt64 => Self::UInt64(UInt64Builder::new()),
             DataType::Float32 => Self::Float32(Float32Builder::new()),
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Decimal128(precision, scale) if *scale >= 0 => {
@@ -152,6 +155,7 @@ impl Values {
             Self::Int16(builder) => builder.append_option(value.map(narrowed).transpose()?),
             Self::Int32(builder) => builder.append_option(value.map(narrowed).transpose()?),
             Self::Int64(builder) => builder.append_option(value.map(integer).transpose()?),
+            Self::UInt64(builder) => builder.append_option(value.map(narrowed).transpose()?),
             Self::Float32(builder) => builder.append_option(value.map(float32).transpose()?),
             Self::Float64(builder) => builder.append_option(value.map(float64).transpose()?),
             Self::Decimal128(builder, precision, scale) => {
@@ -191,6 +195,7 @@ impl Values {
             Self::Int16(builder) => Arc::new(builder.finish()),
             Self::Int32(builder) => Arc::new(builder.finish()),
             Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::UInt64(builder) => Arc::new(builder.finish()),
             Self::Float32(builder) => Arc::new(builder.finish()),
             Self::Float64(builder) => Arc::new(builder.finish()),
             Self::Decimal128(builder, ..) => Arc::new(builder.finish().with_data_type(data_type.clone())),

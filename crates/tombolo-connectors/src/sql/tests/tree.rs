@@ -54,6 +54,11 @@ pub(crate) fn scan_of(plan: &LogicalPlan, tables: &[Arc<TableDescription>]) -> R
             aggregates: aggregate.aggr_expr.clone(),
             schema: Arc::clone(&aggregate.schema),
         }),
+        LogicalPlan::Window(window) => Scan::Window {
+            input: below(&window.input)?,
+            windows: window.window_expr.clone(),
+            schema: Arc::clone(&window.schema),
+        },
         LogicalPlan::Sort(sort) => {
             Scan::Sort { input: below(&sort.input)?, keys: sort.expr.clone(), fetch: sort.fetch }
         }

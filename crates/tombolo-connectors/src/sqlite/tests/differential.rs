@@ -119,7 +119,7 @@ fn condition(dice: &mut Dice, depth: usize) -> String {
 fn statement(dice: &mut Dice) -> (String, bool) {
     let depth = dice.roll(3);
     let filter = condition(dice, depth);
-    match dice.roll(12) {
+    match dice.roll(14) {
         0 | 1 => (format!("SELECT a.id, a.s, a.ts, a.m FROM t AS a WHERE {filter}"), false),
         2 => {
             let value = dice.pick(&[
@@ -230,6 +230,82 @@ fn statement(dice: &mut Dice) -> (String, bool) {
             ),
             false,
         ),
+        11 => {
+            let call = dice.pick(&[
+                "row_number()",
+                "lag(a.n)",
+                "lead(a.m, 2)",
+                "lag(a.j, 3, -7)",
+                "lag(a.s, 1, 'none')",
+                "ntile(4)",
+                "first_value(a.r)",
+                "last_value(a.ts)",
+                "nth_value(a.o, 3)",
+                "last_value(a.x)",
+                "lead(a.f)",
+                "count(a.f)",
+                "count(*) FILTER (WHERE a.b)",
+                "sum(a.j)",
+                "sum(a.m)",
+                "min(a.n)",
+                "max(a.o)",
+                "max(a.d)",
+                "min(a.m)",
+                "max(a.x)",
+            ]);
+            let key = dice.pick(&["s", "n", "r", "b", "d", "m", "ts", "o", "i", "x", "z"]);
+            let part = dice.pick(&[
+                "",
+                "PARTITION BY a.n ",
+                "PARTITION BY a.b ",
+                "PARTITION BY a.m, a.o ",
+                "PARTITION BY a.j % 3 ",
+            ]);
+            // DataFusion has no frame by range over bytes.
+            let order = if key == "x" { "" } else { dice.pick(&["ASC", "DESC", "ASC NULLS FIRST", "DESC NULLS LAST"]) };
+            let order = if order.is_empty() { String::new() } else { format!("a.{key} {order}, ") };
+            let takes_frame = !matches!(call.split('(').next(), Some("row_number" | "lag" | "lead" | "ntile"));
+            let frame = if takes_frame {
+                dice.pick(&[
+                    "",
+                    "",
+                    " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+                    " ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING",
+                    " ROWS BETWEEN 3 PRECEDING AND 2 PRECEDING",
+                    " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+                    " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+                ])
+            } else {
+                ""
+            };
+            (
+                format!("SELECT a.id, {call} OVER ({part}ORDER BY {order}a.id{frame}) AS v FROM t AS a WHERE {filter}"),
+                false,
+            )
+        }
+        12 => {
+            let call = dice.pick(&[
+                "rank()",
+                "dense_rank()",
+                "percent_rank()",
+                "cume_dist()",
+                "count(*)",
+                "sum(a.m)",
+                "max(a.n)",
+            ]);
+            let part = dice.pick(&["", "PARTITION BY a.r ", "PARTITION BY a.b "]);
+            let key = dice.pick(&["s", "n", "r", "b", "d", "m", "ts", "o", "j", "a.b, a.n"]);
+            let way = dice.pick(&["ASC", "DESC", "ASC NULLS FIRST", "DESC NULLS LAST"]);
+            let above =
+                dice.pick(&["", " WHERE q.v > 2", " WHERE q.id > 20 ORDER BY q.v, q.id LIMIT 7", " WHERE q.v IS NULL"]);
+            let column = if key.contains('.') { key.to_owned() } else { format!("a.{key}") };
+            (
+                format!(
+                    "SELECT q.id, q.v FROM (SELECT a.id, {call} OVER ({part}ORDER BY {column} {way}) AS v FROM t AS a WHERE {filter}) AS q{above}"
+                ),
+                above.contains("ORDER"),
+            )
+        }
         _ => (
             format!(
                 "SELECT q.id, q.v, c.e FROM (SELECT a.id, a.j, a.j + 1 AS v FROM t AS a WHERE {filter} ORDER BY a.id LIMIT 20) AS q \

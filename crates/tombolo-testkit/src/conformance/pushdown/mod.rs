@@ -8,6 +8,7 @@ mod keys;
 mod order;
 mod place;
 mod used;
+mod window;
 
 use futures::future::BoxFuture;
 
@@ -33,6 +34,7 @@ pub(super) fn trials(harness: &dyn Harness) -> Vec<Trial> {
         compute::trials(),
         join::trials(),
         aggregate::trials(),
+        window::trials(),
         order::trials(),
         keys::trials(),
     ]

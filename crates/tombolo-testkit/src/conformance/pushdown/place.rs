@@ -18,6 +18,8 @@ pub(crate) enum Operator {
     Join,
     /// Groups and aggregates.
     Aggregate,
+    /// Computes window functions.
+    Window,
     /// Sorts.
     Sort,
     /// Limits the rows.
@@ -46,6 +48,7 @@ impl Operator {
             Self::Compute => "compute",
             Self::Join => "join",
             Self::Aggregate => "aggregate",
+            Self::Window => "window",
             Self::Sort => "sort",
             Self::Limit => "limit",
             Self::Union => "union",
@@ -66,6 +69,7 @@ impl Operator {
             Self::Compute => capabilities.expression,
             Self::Join => capabilities.join,
             Self::Aggregate => capabilities.aggregate,
+            Self::Window => capabilities.window,
             Self::Sort => capabilities.sort,
             Self::Limit => capabilities.limit,
             Self::Union => capabilities.union,
@@ -76,6 +80,8 @@ impl Operator {
     fn is_step(self, step: &PlanStep) -> bool {
         match self {
             Self::Limit => step.operator == "limit" || step.details.iter().any(|(label, _)| label == "first"),
+            // `window agg` and `bounded window agg`.
+            Self::Window => step.operator.contains("window"),
             other => step.operator == other.name(),
         }
     }

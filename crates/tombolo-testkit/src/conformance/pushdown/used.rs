@@ -17,6 +17,7 @@ fn plainest(operator: Operator) -> &'static [&'static str] {
         Operator::Compute => &["SELECT id + 1 AS next FROM {s}.customers"],
         Operator::Join => &["SELECT c.id, o.id AS o FROM {s}.customers c JOIN {s}.orders o ON o.customer_id = c.id"],
         Operator::Aggregate => &["SELECT customer_id, count(*) AS n FROM {s}.orders GROUP BY customer_id"],
+        Operator::Window => &["SELECT id, row_number() OVER (ORDER BY id) AS n FROM {s}.customers"],
         Operator::Sort => &["SELECT id FROM {s}.orders ORDER BY id DESC"],
         Operator::Limit => &["SELECT id FROM {s}.orders LIMIT 3"],
         Operator::Union => &["SELECT id FROM {s}.customers UNION ALL SELECT id FROM {s}.orders"],
@@ -34,7 +35,7 @@ macro_rules! used {
 }
 
 pub(super) fn trials() -> Vec<Trial> {
-    let mut trials = used![Filter, Compute, Join, Aggregate, Sort, Limit, Union];
+    let mut trials = used![Filter, Compute, Join, Aggregate, Window, Sort, Limit, Union];
     trials.push(plain(
         "projection/only the columns that are asked for are read",
         "columns that no part of the statement names do not leave the source",
