@@ -238,7 +238,10 @@ fn hash(scan: &Scan) -> String {
 fn shape(scan: &Scan, text: &mut String) {
     let list = |items: Vec<String>| items.join("\u{1}");
     let line = match scan {
-        Scan::Project { input, .. } | Scan::Alias { input, .. } => return shape(input, text),
+        // A window adds columns, and no rows.
+        Scan::Project { input, .. } | Scan::Alias { input, .. } | Scan::Window { input, .. } => {
+            return shape(input, text);
+        }
         Scan::Table(table) => format!("{:?}", (&table.table().schema, &table.table().table)),
         // Its position among others makes no difference either.
         Scan::Filter { predicates, .. } => {
