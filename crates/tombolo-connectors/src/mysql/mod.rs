@@ -18,6 +18,7 @@ use tombolo_connector::{
 };
 
 use self::capability::capabilities;
+use self::catalog::Server;
 use self::client::Client;
 use self::config::{Config, OPTIONS, URLS};
 use self::native::MysqlDialect;
@@ -43,10 +44,10 @@ impl ConnectorFactory for MysqlFactory {
 
     async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
         let config = Config::try_new(options)?;
-        let capabilities = capabilities(&config);
         let client = Arc::new(Client::try_new(name, config.clone())?);
-        catalog::server(&client).await?;
-        Ok(Arc::new(Mysql { client, config, capabilities }))
+        let server = catalog::server(&client).await?;
+        let capabilities = capabilities(&config, &server);
+        Ok(Arc::new(Mysql { client, config, capabilities, server }))
     }
 }
 
@@ -56,6 +57,7 @@ struct Mysql {
     client: Arc<Client>,
     config: Config,
     capabilities: Capabilities,
+    server: Server,
 }
 
 #[async_trait]
@@ -94,11 +96,11 @@ impl Connector for Mysql {
     }
 
     fn offer(&self, scan: &Scan) -> ScanOffer {
-        sql::offer(&MysqlDialect, scan)
+        sql::offer(&MysqlDialect::default(), scan)
     }
 
     fn offer_keys(&self, scan: &Scan, columns: &[usize]) -> Answer {
-        sql::offer_keys(&MysqlDialect, scan, columns)
+        sql::offer_keys(&MysqlDialect::default(), scan, columns)
     }
 
     fn estimate(&self, scan: &Scan) -> ScanStatistics {
@@ -106,11 +108,11 @@ impl Connector for Mysql {
     }
 
     fn index_advice(&self, table: &TableRef, columns: &[&str]) -> Option<String> {
-        Some(sql::index_advice(&MysqlDialect, table, columns))
+        Some(sql::index_advice(&MysqlDialect::default(), table, columns))
     }
 
     fn native_query(&self, scan: &Scan) -> Result<NativeQuery> {
-        let printed = sql::print(&MysqlDialect, scan, None)?;
+        let printed = sql::print(&MysqlDialect::default(), scan, None)?;
         Ok(NativeQuery { language: "sql".to_owned(), text: printed.text })
     }
 
@@ -129,7 +131,8 @@ impl Connector for Mysql {
         }
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
-        let reader = MysqlReader::new(Arc::clone(&self.client), scan.clone(), context);
+        let parts = scan::parts(scan, &self.config, &self.server, context.target_partitions);
+        let reader = MysqlReader::new(Arc::clone(&self.client), scan.clone(), parts, context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
 }
