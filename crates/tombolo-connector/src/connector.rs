@@ -206,6 +206,12 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
     /// How many streams there are. Their rows together are the answer; only a single one may claim an order.
     fn partitions(&self) -> usize;
 
+    /// What a large table is read by: `4 streams …`, or `one stream, since …`. None where nobody would wonder. Until it is read
+    /// this is what is meant; afterwards, what was done.
+    fn streams(&self) -> Option<String> {
+        None
+    }
+
     /// How many streams together answer one batch of keys; with keys, `open` is asked for these and for no other.
     fn key_partitions(&self) -> usize {
         1

@@ -61,7 +61,10 @@ impl ServerKind for MariaDb {
 
     fn serve(&self, instance: &Instance) -> Result<Command> {
         let mut command = instance.command("mariadbd");
-        command.arg("--no-defaults");
+        command
+            .arg("--no-defaults")
+            // By its place in the binary log the connector knows that several connections read one snapshot.
+            .arg(format!("--log-bin={}", instance.data().join("binlog").display()));
         mysql_server::configure(&mut command, instance, &instance.data())?;
         Ok(command)
     }

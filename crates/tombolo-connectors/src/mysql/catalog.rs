@@ -10,7 +10,7 @@ use tombolo_connector::{
 
 use super::client::{Client, Row};
 use super::config::Config;
-use super::types::{AS_CONVERTED, AS_DATE_OR_NULL, AS_TEXT, RemoteType, carried};
+use super::types::{AS_CONVERTED, AS_DATE_OR_NULL, AS_TEXT, AS_UNSIGNED, RemoteType, carried};
 use crate::sql::{is_text, string_literal};
 
 /// What the server says of itself.
@@ -18,6 +18,8 @@ use crate::sql::{is_text, string_literal};
 pub(super) struct Server {
     pub(super) product: &'static str,
     pub(super) version: String,
+    /// Whether several connections can be told to read one snapshot, or why not.
+    pub(super) shares_snapshots: std::result::Result<(), &'static str>,
 }
 
 impl Server {
@@ -35,6 +37,23 @@ pub(super) struct TableProfile {
     /// A mark of the columns' names and types; another where they changed.
     pub(super) mark: String,
     pub(super) columns: Vec<ColumnProfile>,
+    /// What keeps the table; none for what is no table.
+    #[serde(default)]
+    pub(super) engine: Option<String>,
+    /// The bytes of its rows.
+    #[serde(default)]
+    pub(super) data_bytes: u64,
+    /// What it is kept in the order of, where that begins with an integer.
+    #[serde(default)]
+    pub(super) clustered: Option<ClusteredKey>,
+}
+
+/// The index that a table is kept in the order of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ClusteredKey {
+    pub(super) index: String,
+    /// Its first column, an integer that is never null.
+    pub(super) column: String,
 }
 
 /// What must be known of a column.
@@ -58,11 +77,21 @@ impl TableProfile {
 
 /// Reads what the server says of itself.
 pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
-    let rows = client.query("SELECT version()").await?;
+    // To MySQL the variables, which it has not, are a comment.
+    let rows = client.query("SELECT version() /*M!100200 , @@log_bin, @@binlog_optimize_thread_scheduling */").await?;
     let row = rows.first().ok_or_else(|| Error::internal("the server says nothing of itself"))?;
     let version = text(row, 0);
-    let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
-    Ok(Server { product, version })
+    let is_mariadb = version.contains("MariaDB");
+    let product = if is_mariadb { "MariaDB" } else { "MySQL" };
+    let shares_snapshots = match (number(row, 1), number(row, 2)) {
+        (Some(1), Some(1)) => Ok(()),
+        (Some(1), _) => {
+            Err("the server makes groups of commits visible one by one (`binlog_optimize_thread_scheduling` is off)")
+        }
+        _ if is_mariadb => Err("the server's binary log is off (`log_bin`), by which snapshots are known to be one"),
+        _ => Err("MySQL does not let two connections read one snapshot without a lock"),
+    };
+    Ok(Server { product, version, shares_snapshots })
 }
 
 /// The databases that the user may look into, the connection's own first.
@@ -119,6 +148,11 @@ fn mark(table: &TableRef) -> Result<String> {
     ))
 }
 
+/// The query for what keeps a table.
+pub(super) fn engine_query(table: &TableRef) -> Result<String> {
+    Ok(format!("SELECT t.engine FROM information_schema.tables t WHERE {}", of_table("t", table)?))
+}
+
 /// Whether tables are still as they were described.
 pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
     // A query was described for this very statement.
@@ -141,7 +175,8 @@ pub(super) async fn describe_table(
     let queries = [
         mark(table)?,
         format!(
-            "SELECT 'table', t.table_type, t.table_rows, t.data_length + t.index_length, t.table_comment \
+            "SELECT 'table', t.table_type, t.table_rows, t.data_length + t.index_length, t.table_comment, \
+             t.engine, t.data_length \
              FROM information_schema.tables t WHERE {} AND {READABLE}",
             of_table("t", table)?
         ),
@@ -171,7 +206,12 @@ pub(super) async fn describe_table(
         let known = list_tables(client, &table.schema).await?;
         return Err(Error::table_not_found(table, &known));
     };
-    let mut profile = TableProfile { mark: text(marked, 1), columns: Vec::new() };
+    let mut profile = TableProfile {
+        mark: text(marked, 1),
+        engine: head.get(5).cloned().flatten(),
+        data_bytes: number(head, 6).unwrap_or_default(),
+        ..TableProfile::default()
+    };
     let mut columns = Vec::new();
     for row in of("column") {
         let (column, known) = column(row, table, config);
@@ -190,6 +230,7 @@ pub(super) async fn describe_table(
     description.comment = head.get(4).cloned().flatten().filter(|comment| !comment.is_empty() && !is_view);
     add_indexes(&mut description, of("index"));
     add_foreign_keys(&mut description, of("foreign"));
+    profile.clustered = clustered_key(&description, &profile.columns);
     let profile = serde_json::to_string(&profile)
         .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
     description.fingerprint = Some(profile);
@@ -302,6 +343,32 @@ fn add_indexes<'a>(description: &mut TableDescription, rows: impl Iterator<Item 
         }
         description.indexes.push(index);
     }
+}
+
+/// What InnoDB keeps the rows in the order of: the primary key, otherwise the first unique key without a null. Which of several is
+/// the first is not told.
+fn clustered_key(description: &TableDescription, profiles: &[ColumnProfile]) -> Option<ClusteredKey> {
+    let column = |name: &String| {
+        let at = description.columns.iter().position(|column| column.field.name() == name)?;
+        Some((description.columns.get(at)?, profiles.get(at)?))
+    };
+    let is_never_null = |index: &&Index| {
+        let is_given = |name| column(name).is_some_and(|(column, _)| !column.field.is_nullable());
+        description.unique_keys.contains(&index.columns) && index.columns.iter().all(is_given)
+    };
+    let index = match description.indexes.iter().find(|index| index.name == "PRIMARY") {
+        Some(primary) => primary,
+        None => {
+            let mut keys = description.indexes.iter().filter(is_never_null);
+            keys.next().filter(|_| keys.next().is_none())?
+        }
+    };
+    let name = index.columns.first()?;
+    let (found, profile) = column(name)?;
+    let is_unsigned = profile.form == AS_UNSIGNED.0;
+    let is_integer = is_unsigned || (profile.form.is_empty() && found.field.data_type().is_integer());
+    let is_key = is_integer && !found.field.is_nullable();
+    is_key.then(|| ClusteredKey { index: index.name.clone(), column: name.clone() })
 }
 
 fn add_foreign_keys<'a>(description: &mut TableDescription, rows: impl Iterator<Item = &'a Row>) {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -65,12 +66,26 @@ impl Client {
     /// [`ErrorCode::SourceUnavailable`] and its kin where none can be opened.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| Error::internal("the connections of a source were closed"))?;
+        self.lend(slot.map_err(|_| Error::internal("the connections of a source were closed"))?).await
+    }
+
+    async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease> {
         let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.open().await.map_err(|error| error.with_source_name(&self.name))?,
         };
         Ok(Lease { connection: Some(connection), client: Arc::clone(self), _slot: slot })
+    }
+
+    /// Lends so many connections at once; none where not all of them are free, since those who wait for each other's would wait for
+    /// ever.
+    ///
+    /// # Errors
+    /// As [`Client::lease`].
+    pub(super) async fn try_lease_many(self: &Arc<Self>, connections: usize) -> Result<Option<Vec<Lease>>> {
+        let slots = (0..connections).map(|_| Arc::clone(&self.slots).try_acquire_owned());
+        let Ok(slots) = slots.collect::<std::result::Result<Vec<_>, _>>() else { return Ok(None) };
+        try_join_all(slots.into_iter().map(|slot| self.lend(slot))).await.map(Some)
     }
 
     async fn open(&self) -> Result<Connection> {

@@ -80,6 +80,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         help: "The most connections that are open at once.",
     },
     OptionSpec {
+        name: "stream_bytes",
+        kind: OptionKind::Bytes,
+        default: Some("16MB"),
+        required: false,
+        help: "How much of a large table is worth a stream of its own. Several streams read one snapshot, which takes MariaDB with \
+               its binary log on.",
+    },
+    OptionSpec {
         name: "tinyint1_as_boolean",
         kind: OptionKind::Boolean,
         default: Some("true"),
@@ -125,6 +133,7 @@ pub(super) struct Config {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
+    pub(super) stream_bytes: u64,
     pub(super) tinyint1_as_boolean: bool,
     pub(super) has_null_dates: bool,
     columns_as_text: BTreeSet<String>,
@@ -170,6 +179,7 @@ impl Config {
             tls_ca: options.text("tls_ca").map(PathBuf::from),
             connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
             max_connections,
+            stream_bytes: options.bytes("stream_bytes").unwrap_or(16 << 20).max(1),
             tinyint1_as_boolean: options.boolean("tinyint1_as_boolean"),
             has_null_dates: options.text("zero_dates") == Some("null"),
             columns_as_text,

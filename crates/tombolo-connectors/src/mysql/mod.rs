@@ -18,6 +18,7 @@ use tombolo_connector::{
 };
 
 use self::capability::capabilities;
+use self::catalog::Server;
 use self::client::Client;
 use self::config::{Config, OPTIONS, URLS};
 use self::native::MysqlDialect;
@@ -44,9 +45,10 @@ impl ConnectorFactory for MysqlFactory {
     async fn connect(&self, name: &str, options: &Options) -> Result<Arc<dyn Connector>> {
         let config = Config::try_new(options)?;
         let client = Arc::new(Client::try_new(name, config.clone())?);
-        let dialect = MysqlDialect { has_windows: catalog::server(&client).await?.has_windows() };
-        let capabilities = capabilities(&config, dialect);
-        Ok(Arc::new(Mysql { client, config, capabilities, dialect }))
+        let server = catalog::server(&client).await?;
+        let dialect = MysqlDialect { has_windows: server.has_windows(), part: None };
+        let capabilities = capabilities(&config, &server);
+        Ok(Arc::new(Mysql { client, config, capabilities, dialect, server }))
     }
 }
 
@@ -57,6 +59,7 @@ struct Mysql {
     config: Config,
     capabilities: Capabilities,
     dialect: MysqlDialect,
+    server: Server,
 }
 
 #[async_trait]
@@ -130,7 +133,8 @@ impl Connector for Mysql {
         }
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
-        let reader = MysqlReader::new(Arc::clone(&self.client), self.dialect, scan.clone(), context);
+        let parts = scan::parts(scan, &self.config, &self.server, context.target_partitions);
+        let reader = MysqlReader::new(Arc::clone(&self.client), self.dialect.clone(), scan.clone(), parts, context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
 }

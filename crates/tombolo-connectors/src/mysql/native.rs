@@ -34,10 +34,31 @@ const MAX_SCALE: i8 = 30;
 /// [`Facts::collation`] is that of a text of characters. Without one a text that is no literal may be a string of bytes, as
 /// texts are made where they are compared: MySQL's collations hold unlike texts to be equal, and most of them pass over
 /// blanks at the end, while strings of bytes are compared as they are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MysqlDialect {
     /// Whether the server has window functions.
     pub(super) has_windows: bool,
+    /// The part that is read of the one table.
+    pub(super) part: Option<KeyRange>,
+}
+
+/// Rows of a table by an integer column that is never null: from the first on, and up to the last and without it; where that is
+/// not said, from the begin and to the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyRange {
+    pub(super) column: String,
+    pub(super) from: Option<i128>,
+    pub(super) to: Option<i128>,
+}
+
+impl KeyRange {
+    /// The condition, with the column's name as it is to stand there.
+    pub(super) fn condition(&self, column: &str) -> Option<String> {
+        let from = self.from.map(|from| format!("{column} >= {from}"));
+        let to = self.to.map(|to| format!("{column} < {to}"));
+        let both: Vec<String> = from.into_iter().chain(to).collect();
+        (!both.is_empty()).then(|| both.join(" AND "))
+    }
 }
 
 impl Dialect for MysqlDialect {
@@ -47,6 +68,11 @@ impl Dialect for MysqlDialect {
 
     fn table(&self, table: &TableRef) -> String {
         format!("{}.{}", self.identifier(&table.schema), self.identifier(&table.table))
+    }
+
+    fn part(&self, _: &TableRef, alias: &str) -> Option<String> {
+        let part = self.part.as_ref()?;
+        part.condition(&format!("{}.{}", self.identifier(alias), self.identifier(&part.column)))
     }
 
     fn column(&self, table: &ScanTable, index: usize) -> Facts {

@@ -1,4 +1,6 @@
 mod column;
+mod ranges;
+mod snapshot;
 mod value;
 
 use std::fmt;
@@ -11,41 +13,96 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
-use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader};
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, TableRef};
 
 use self::column::{ColumnReader, Wire};
+use self::snapshot::{Share, Snapshots};
+use super::capability::spare;
+use super::catalog::{ClusteredKey, Server, TableProfile};
 use super::client::{
     Client, ColumnDefinition, Command, Connection, LAST_PREPARED, Lease, Reader, Status, failure, is_eof, is_error,
     unexpected,
 };
+use super::config::Config;
 use super::native::MysqlDialect;
 use crate::sql;
 
 /// A batch ends when its rows have so many bytes, however few they are.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
+/// Begins to read in one snapshot.
+const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+
 /// Reads one accepted tree.
 #[derive(Debug)]
 pub(super) struct MysqlReader {
     client: Arc<Client>,
     dialect: MysqlDialect,
-    scan: Scan,
+    scan: Arc<Scan>,
     schema: SchemaRef,
     batch_size: usize,
     deadline: Option<Instant>,
     /// Who asks, as a comment of the statement.
     tag: String,
+    snapshots: Snapshots,
+}
+
+/// The most streams over one table.
+const MAX_STREAMS: usize = 16;
+
+/// How a scan is to be read.
+#[derive(Debug)]
+pub(super) enum Parts {
+    /// By one stream, where it matters with the reason.
+    One(Option<String>),
+    /// By several, each of which reads a range of the key.
+    Several { streams: usize, table: TableRef, key: ClusteredKey },
+}
+
+/// Cuts a large table that is read row by row into ranges of its key.
+pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize) -> Parts {
+    let Some((table, profile)) = plain_table(scan) else { return Parts::One(None) };
+    let worth = usize::try_from(profile.data_bytes / config.stream_bytes).unwrap_or(MAX_STREAMS);
+    let streams = worth.min(wanted).min(MAX_STREAMS);
+    if streams < 2 {
+        return Parts::One(None);
+    }
+    let streams = streams.min(spare(config.max_connections));
+    let one = |reason: &str| Parts::One(Some(reason.to_owned()));
+    match (server.shares_snapshots, profile.engine.as_deref(), profile.clustered) {
+        (Err(reason), ..) => one(reason),
+        (_, Some("InnoDB"), Some(key)) if streams > 1 => Parts::Several { streams, table, key },
+        (_, Some("InnoDB"), Some(_)) => one("`max_connections` leaves no second connection for it"),
+        (_, Some("InnoDB"), None) => one("its rows are not kept in the order of an integer"),
+        (_, engine, _) => one(&format!("tables of {} have no snapshots", engine.unwrap_or("an unknown engine"))),
+    }
+}
+
+/// The table of a tree that only filters and computes, and so may be read in parts.
+fn plain_table(scan: &Scan) -> Option<(TableRef, TableProfile)> {
+    match scan {
+        Scan::Table(table) => Some((table.table().clone(), TableProfile::of(&table.description)?)),
+        Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),
+        _ => None,
+    }
 }
 
 impl MysqlReader {
-    pub(super) fn new(client: Arc<Client>, dialect: MysqlDialect, scan: Scan, context: &QueryContext) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        dialect: MysqlDialect,
+        scan: Scan,
+        parts: Parts,
+        context: &QueryContext,
+    ) -> Self {
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
         let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, dialect, scan, schema, batch_size, deadline, tag }
+        let snapshots = Snapshots::new(Arc::clone(&client), parts);
+        Self { client, dialect, scan: Arc::new(scan), schema, batch_size, deadline, tag, snapshots }
     }
 }
 
@@ -55,7 +112,11 @@ impl ScanReader for MysqlReader {
     }
 
     fn partitions(&self) -> usize {
-        1
+        self.snapshots.streams()
+    }
+
+    fn streams(&self) -> Option<String> {
+        self.snapshots.told()
     }
 
     fn takes_keys(&self, keys: &KeyBatch) -> bool {
@@ -64,7 +125,7 @@ impl ScanReader for MysqlReader {
 
     fn open(
         &self,
-        _partition: usize,
+        partition: usize,
         keys: Option<&KeyBatch>,
         _task: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
@@ -73,9 +134,13 @@ impl ScanReader for MysqlReader {
         for (at, field) in self.schema.fields().iter().enumerate() {
             columns.push(ColumnReader::try_new(field, printed.origins.get(at).cloned().flatten())?);
         }
+        // Rows of single keys are found by an index, if at all, and not by ranges of another.
+        let part = keys.is_none().then(|| self.snapshots.part(partition)).flatten();
+        let part = part.map(|part| Part { scan: Arc::clone(&self.scan), tag: self.tag.clone(), part });
         let rows = Rows {
             client: Arc::clone(&self.client),
             statement: format!("{} {}", self.tag, printed.text),
+            part,
             deadline: self.deadline,
             lease: None,
             has_ended: false,
@@ -101,7 +166,10 @@ impl ScanReader for MysqlReader {
 /// The rows of one sub-query as they come. Dropping it stops the statement in the server.
 struct Rows {
     client: Arc<Client>,
+    /// What reads all.
     statement: String,
+    /// What this stream reads, where there are several.
+    part: Option<Part>,
     deadline: Option<Instant>,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
@@ -116,16 +184,22 @@ struct Rows {
     waiting_bytes: usize,
 }
 
+/// One stream of several.
+struct Part {
+    scan: Arc<Scan>,
+    tag: String,
+    part: snapshot::Part,
+}
+
 impl Rows {
     /// The next batch; `None` when the server has said that these were all.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         if self.has_ended {
             return Ok(None);
         }
-        if self.lease.is_none() {
-            let mut lease = self.client.lease().await?;
-            self.definitions = self.begin(lease.connection()).await?;
-            self.lease = Some(lease);
+        if self.lease.is_none() && !self.start().await? {
+            self.has_ended = true;
+            return Ok(None);
         }
         loop {
             let Some(lease) = &mut self.lease else { return Err(Error::internal("a statement has no connection")) };
@@ -159,30 +233,67 @@ impl Rows {
         }
     }
 
+    /// Sends the statement; false where another stream reads all.
+    async fn start(&mut self) -> Result<bool> {
+        let begun = match &self.part {
+            None => None,
+            Some(Part { scan, tag, part }) => match part.share().await? {
+                Share::Range(lease, range) => {
+                    let printed =
+                        sql::print(&MysqlDialect { part: Some(range), ..MysqlDialect::default() }, scan, None)?;
+                    Some((lease, format!("{tag} {}", printed.text)))
+                }
+                Share::All => None,
+                Share::Nothing => return Ok(false),
+            },
+        };
+        let is_begun = begun.is_some();
+        let mut lease = match begun {
+            Some((lease, statement)) => {
+                self.statement = statement;
+                lease
+            }
+            None => self.client.lease().await?,
+        };
+        let limit = self.deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            lease.connection().time_limit(u64::try_from(left).unwrap_or(u64::MAX))
+        });
+        let (limit, lift) = limit.unzip();
+        // The transaction of one stream of several began with those of the others.
+        let begin = if is_begun { None } else { Some(BEGIN.to_owned()) };
+        let begin: Vec<String> = limit.into_iter().chain(begin).collect();
+        // The limit would bind the questions of the connection's next query.
+        let end: Vec<String> = std::iter::once("COMMIT".to_owned()).chain(lift).collect();
+        self.definitions = self.begin(lease.connection(), &begin.join("; "), &end.join("; ")).await?;
+        self.lease = Some(lease);
+        Ok(true)
+    }
+
     /// Begins a transaction, prepares the statement, runs it, and asks for the end of the transaction behind it. With MariaDB
     /// that is one round trip; MySQL has to tell the statement's number before it can be run.
-    async fn begin(&self, connection: &mut Connection) -> Result<Vec<ColumnDefinition>> {
-        let begin = self.transaction(connection.is_mariadb());
-        let prepare = [Command::Query(&begin), Command::Prepare(&self.statement)];
+    async fn begin(&self, connection: &mut Connection, begin: &str, end: &str) -> Result<Vec<ColumnDefinition>> {
+        let prepare = Command::Prepare(&self.statement);
+        let prepare = if begin.is_empty() { vec![prepare] } else { vec![Command::Query(begin), prepare] };
         let is_mariadb = connection.is_mariadb();
         if is_mariadb {
-            let execute = [Command::Execute(LAST_PREPARED), Command::Query("COMMIT")];
-            connection.send(&[prepare, execute].concat()).await?;
+            let execute = [Command::Execute(LAST_PREPARED), Command::Query(end)];
+            connection.send(&[prepare.as_slice(), &execute].concat()).await?;
         } else {
             connection.send(&prepare).await?;
         }
-        let begun = statements_end(connection).await;
+        let begun = if begin.is_empty() { Ok(()) } else { statements_end(connection).await };
         let prepared = prepared(connection).await;
         let id = match (begun, prepared) {
             (Ok(()), Ok(id)) => id,
             (Err(error), _) | (_, Err(error)) if is_mariadb => return Err(refused_early(connection, error).await),
             (Err(error), _) | (_, Err(error)) => {
-                connection.send(&[Command::Query("ROLLBACK")]).await?;
+                connection.send(&[Command::Query(end)]).await?;
                 return Err(refused(connection, error).await);
             }
         };
         if !is_mariadb {
-            connection.send(&[Command::Execute(id), Command::Close(id), Command::Query("COMMIT")]).await?;
+            connection.send(&[Command::Execute(id), Command::Close(id), Command::Query(end)]).await?;
         }
         match executed(connection).await {
             Ok(definitions) if definitions.len() == self.columns.len().max(1) => {
@@ -194,22 +305,6 @@ impl Rows {
             Ok(definitions) => unexpected(&format!("{} columns", definitions.len())),
             Err(error) => Err(refused(connection, error).await),
         }
-    }
-
-    /// Reads in one snapshot, within the time that is left.
-    fn transaction(&self, is_mariadb: bool) -> String {
-        let left = self.deadline.map(|deadline| {
-            // At least one, since 0 is without a limit.
-            deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, u128::from(u32::MAX))
-        });
-        let left = left.unwrap_or(0);
-        // MariaDB counts seconds, with six digits after the point.
-        let limit = if is_mariadb {
-            format!("SET max_statement_time = {}.{:03}", left / 1_000, left % 1_000)
-        } else {
-            format!("SET max_execution_time = {left}")
-        };
-        format!("{limit}; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
     }
 
     fn batch(&mut self) -> Result<RecordBatch> {

@@ -21,6 +21,8 @@ pub(super) struct Server {
     pub(super) default_is_bytes: bool,
     /// Why text is not compared in the server at all.
     pub(super) doubt: Option<String>,
+    /// The longest that it lets a statement of this user run, in milliseconds; none where it sets no limit.
+    pub(super) limit_ms: Option<u64>,
 }
 
 /// What must be known of a table to compare in the server, and to tell whether it is as it was.
@@ -58,7 +60,8 @@ pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
     let rows = client
         .query(
             "SELECT current_setting('server_version'), d.datname, pg_encoding_to_char(d.encoding), d.datcollate, \
-             coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') FROM pg_database d WHERE d.datname = current_database()",
+             coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), \
+             (SELECT s.setting FROM pg_settings s WHERE s.name = 'statement_timeout') FROM pg_database d WHERE d.datname = current_database()",
         )
         .await?;
     let row = rows.first().ok_or_else(|| Error::internal("the server says nothing of its database"))?;
@@ -73,6 +76,7 @@ pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
             _ => false,
         },
         doubt: (encoding != "UTF8").then(|| format!("the database keeps text in {encoding}, whose order is another")),
+        limit_ms: number(row, 5).and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0),
     })
 }
 

@@ -156,7 +156,10 @@ impl Connector for Postgres {
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
         let parts = scan::parts(scan, self.config.stream_bytes, context.target_partitions);
-        let reader = PostgresReader::new(Arc::clone(&self.client), self.dialect(), scan.clone(), parts, context);
+        let reader = {
+            let (client, limit_ms) = (Arc::clone(&self.client), self.server.limit_ms);
+            PostgresReader::new(client, self.dialect(), limit_ms, scan.clone(), parts, context)
+        };
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct PostgresReader {
     schema: SchemaRef,
     batch_size: usize,
     deadline: Option<Instant>,
+    /// The longest that the server lets a statement run anyway, in milliseconds.
+    limit_ms: Option<u64>,
     /// Who asks, as a comment of the statement.
     tag: String,
     /// What each stream reads of the table, and the snapshot that they read; empty where one reads all.
@@ -74,6 +76,7 @@ impl PostgresReader {
     pub(super) fn new(
         client: Arc<Client>,
         dialect: PostgresDialect,
+        limit_ms: Option<u64>,
         scan: Scan,
         parts: Vec<Pages>,
         context: &QueryContext,
@@ -87,7 +90,7 @@ impl PostgresReader {
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, dialect, scan, schema, batch_size, deadline, tag, parts, snapshot }
+        Self { client, dialect, scan, schema, batch_size, deadline, limit_ms, tag, parts, snapshot }
     }
 }
 
@@ -141,6 +144,7 @@ impl ScanReader for PostgresReader {
             end_statement: if self.has_query() { "ROLLBACK" } else { "COMMIT" },
             part,
             deadline: self.deadline,
+            limit_ms: self.limit_ms,
             lease: None,
             schema: Arc::clone(&self.schema),
             columns,
@@ -172,6 +176,7 @@ struct Rows {
     /// What this stream reads, where there are several.
     part: Option<Part>,
     deadline: Option<Instant>,
+    limit_ms: Option<u64>,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
     schema: SchemaRef,
@@ -280,8 +285,10 @@ impl Rows {
                         SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on",
         );
         if let Some(deadline) = self.deadline {
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            let most = self.limit_ms.map_or(i32::MAX as u128, u128::from);
             // At least one, since 0 is without a limit.
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, i32::MAX as u128);
+            let left = left.clamp(1, most);
             text.push_str(&format!("; SET LOCAL statement_timeout = {left}"));
         }
         text

@@ -31,6 +31,11 @@ impl ScanReader for ShardReader {
         self.readers.iter().map(|(_, reader)| reader.partitions()).sum()
     }
 
+    fn streams(&self) -> Option<String> {
+        let told = self.readers.iter().filter_map(|(place, reader)| Some(format!("{place}: {}", reader.streams()?)));
+        Some(told.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+    }
+
     fn key_partitions(&self) -> usize {
         self.readers.iter().map(|(_, reader)| reader.key_partitions()).sum()
     }

@@ -136,7 +136,9 @@ impl<'d> Compiler<'d> {
             .map(|(index, column)| self.column(&alias, column.field.name(), self.dialect.column(table, index)))
             .map(|column| self.dialect.stored(column))
             .collect();
-        Block::new(RowSource::From(From::new(Relation { text })), items)
+        let mut block = Block::new(RowSource::From(From::new(Relation { text })), items);
+        block.filters.extend(self.dialect.part(table.table(), &alias).map(|text| Value::predicate(text, Level::And)));
+        block
     }
 
     fn column(&self, alias: &str, name: &str, facts: Facts) -> Value {

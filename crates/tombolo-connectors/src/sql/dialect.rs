@@ -28,6 +28,11 @@ pub trait Dialect: Debug + Send + Sync {
         if alias == table.table { text } else { format!("{text} AS {}", self.identifier(alias)) }
     }
 
+    /// The condition for a row of a table to be in the part that is read, where several streams share a table.
+    fn part(&self, _table: &TableRef, _alias: &str) -> Option<String> {
+        None
+    }
+
     /// What is known of a column; `index` is its position in the description.
     fn column(&self, table: &ScanTable, index: usize) -> Facts;
 

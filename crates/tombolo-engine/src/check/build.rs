@@ -26,6 +26,7 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
         rows: snapshot.rows,
         bytes: snapshot.bytes,
         partitions: snapshot.opened,
+        streams: scan.streams(),
         first_row_ms: snapshot.first_row_ms,
         elapsed_ms: snapshot.elapsed_ms,
         read_at: snapshot.started_at,

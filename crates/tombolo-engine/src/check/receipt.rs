@@ -69,6 +69,9 @@ pub struct SubQueryReceipt {
     pub bytes: u64,
     /// Streams that were opened: parts of a table side by side, or requests with keys.
     pub partitions: usize,
+    /// How a large table was read side by side, or why by one stream alone; absent where there is nothing to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<String>,
     /// Keys that joins had for it when the query ran.
     #[serde(default)]
     pub keys: Vec<KeyReceipt>,

@@ -136,12 +136,13 @@ impl Steps {
         let snapshot = scan.counters().snapshot();
         let supplies = scan.supplies();
         let keys = supplies.iter().map(|supply| ("keys".to_owned(), self.keys(&supply.report())));
+        let streams = scan.streams().map(|streams| ("read by".to_owned(), streams));
         let advice = advice(scan).into_iter().map(|advice| ("index".to_owned(), advice));
         PlanStep {
             id: 0,
             operator: "read".to_owned(),
             strategy: (!pushed.is_empty()).then(|| "pushdown".to_owned()),
-            details: keys.chain(advice).collect(),
+            details: keys.chain(streams).chain(advice).collect(),
             remote: Some(RemoteStep {
                 source: node.source.name().to_owned(),
                 kind: node.source.kind().to_owned(),

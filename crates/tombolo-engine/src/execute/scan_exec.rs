@@ -129,6 +129,14 @@ impl SourceScanExec {
         self.properties.partitioning.partition_count()
     }
 
+    /// How a large table is read, or why by one stream alone, as its connector tells it.
+    pub fn streams(&self) -> Option<String> {
+        match &self.input {
+            Input::Reader(reader) => reader.streams(),
+            Input::Plan(_) => None,
+        }
+    }
+
     /// What is known of the size of the answer, without keys.
     pub fn scan_statistics(&self) -> &ScanStatistics {
         &self.statistics

@@ -24,6 +24,7 @@ mod liars;
 mod lookup;
 mod memory;
 mod mysql;
+mod mysql_streams;
 mod native;
 mod network;
 mod observed;

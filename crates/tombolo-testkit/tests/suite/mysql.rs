@@ -310,6 +310,48 @@ async fn a_time_limit_ends_the_statement_in_mysql() {
     }
 }
 
+/// What the server has been told of limits by a site's user.
+async fn limits_told(server: MysqlHarness, site: &dyn Site, log: &RemoteLog) -> Vec<String> {
+    let user = site.options().text("user").unwrap_or_default().to_owned();
+    let sql = format!(
+        "SELECT convert(argument USING utf8mb4) FROM mysql.general_log WHERE event_time >= from_unixtime({:.3}) \
+         AND user_host LIKE '{user}%' AND argument LIKE '%SET max\\_%\\_time = %' ORDER BY event_time",
+        log.since()
+    );
+    let rows = server.rows(&sql).await.unwrap();
+    let told = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+    // Several statements that were sent at once may stand in one row or in several.
+    told.flat_map(|text| text.split("; ").map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|text| text.split_once("_time = ").map(|(_, limit)| limit.to_owned()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_mysql_has_set_for_the_user_is_neither_lifted_nor_lengthened() {
+    for server in servers() {
+        let one = ["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"];
+        let site = database(server, &one).await;
+        let (is_mariadb, seconds) = (server.name == MysqlHarness::MARIADB.name, Duration::from_secs);
+        let asked = async |timeout: Option<Duration>| {
+            let log = RemoteLog::listen("s");
+            let options = QueryOptions { timeout, ..QueryOptions::default() };
+            assert_eq!(ask_with(&engine(site.options()), "SELECT id FROM s.one", options).await.unwrap().rows(), 1);
+            limits_told(server, &*site, &log).await
+        };
+        // The limit goes with the query that had it.
+        let told = asked(Some(seconds(7))).await;
+        let none = if is_mariadb { "0.000" } else { "0" };
+        assert_eq!((told.len(), told.last().map(String::as_str)), (2, Some(none)), "{}: {told:?}", server.title);
+        assert!(told[0].starts_with('6') || told[0] == "7.000" || told[0] == "7000", "{}: {told:?}", server.title);
+        if is_mariadb {
+            let user = site.options().text("user").unwrap_or_default().to_owned();
+            server.run(&[format!("ALTER USER {user}@'%' WITH MAX_STATEMENT_TIME 2.5")]).await.unwrap();
+            assert_eq!(asked(Some(seconds(7))).await, ["2.500", "2.500"]);
+            assert!(asked(Some(seconds(1))).await[0].starts_with("0."));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_is_read_through_tls_that_is_verified() {
     for server in servers() {

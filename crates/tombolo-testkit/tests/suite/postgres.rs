@@ -264,6 +264,37 @@ async fn a_server_that_ends_a_session_or_a_statement_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_postgres_has_set_for_the_user_is_neither_lifted_nor_lengthened() {
+    for database in databases().await {
+        database.run("CREATE TABLE big AS SELECT id, md5(id::text) AS word FROM generate_series(1, 50000) AS id").await;
+        let name = database.options().text("database").unwrap().to_owned();
+        let slow = "SELECT count(*) AS n FROM pg.big a JOIN pg.big b ON a.word < b.word";
+        let within = |seconds| QueryOptions {
+            timeout: Some(std::time::Duration::from_secs(seconds)),
+            ..QueryOptions::default()
+        };
+        let mut settings = vec![("statement_timeout", ErrorCode::Timeout)];
+        let version =
+            "SELECT v >= 170000 AS new FROM query('pg', 'SELECT current_setting(''server_version_num'')::int4 AS v')";
+        if shown(&engine(database.options()).1, version).await.contains("true") {
+            settings.push(("transaction_timeout", ErrorCode::Timeout));
+        }
+        for (setting, code) in settings {
+            database.run(&format!("ALTER DATABASE \"{name}\" SET {setting} = '400ms'")).await;
+            let (_lab, engine) = engine(database.options());
+            for options in [within(60), QueryOptions::default()] {
+                let begun = std::time::Instant::now();
+                let error = tombolo_testkit::ask_with(&engine, slow, options).await.expect_err("there is not the time");
+                assert_eq!(error.code(), code, "{setting}: {error}: {:?}", error.detail());
+                assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{setting}: {:?}", begun.elapsed());
+                assert!(error.hint().is_some_and(|hint| hint.contains("the server sets")), "{:?}", error.hint());
+            }
+            database.run(&format!("ALTER DATABASE \"{name}\" RESET {setting}")).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_encrypted_connection_takes_a_certificate_that_is_trusted() {
     for database in databases().await {
         let Some(authority) = database.certificate_authority() else {

@@ -66,6 +66,8 @@ pub(in crate::mysql) struct Connection {
     joined: BytesMut,
     id: u32,
     is_mariadb: bool,
+    /// The longest that the server lets a statement of this user run, in milliseconds; none where it sets no limit.
+    limit_ms: Option<u64>,
     /// The number of the next packet while signing in.
     sequence: u8,
     /// Whether the user is in, and the server waits for commands.
@@ -93,6 +95,7 @@ impl Connection {
             joined: BytesMut::new(),
             id,
             is_mariadb: version.contains("MariaDB"),
+            limit_ms: None,
             sequence,
             is_open: false,
             pending: 0,
@@ -118,7 +121,26 @@ impl Connection {
 
     pub(super) async fn set_up(&mut self) -> Result<()> {
         self.is_open = true;
-        self.query(SETTINGS).await.map(|_| ())
+        let limit = if self.is_mariadb { "1000 * @@max_statement_time" } else { "@@max_execution_time" };
+        let rows = self.query(&format!("{SETTINGS}; SELECT {limit}")).await?;
+        let limit = rows.last().and_then(|row| row.first()?.as_ref()?.parse::<f64>().ok());
+        self.limit_ms = limit.filter(|limit| *limit > 0.0).map(|limit| limit.ceil() as u64);
+        Ok(())
+    }
+
+    /// What lets statements run so many milliseconds, at least one and no longer than the server lets this user anyway; and what
+    /// lets the connection's next ones run as long as the first.
+    pub(in crate::mysql) fn time_limit(&self, most_ms: u64) -> (String, String) {
+        let most_ms = most_ms.min(self.limit_ms.unwrap_or(u64::MAX)).clamp(1, u64::from(u32::MAX));
+        // 0 is without a limit. MariaDB counts seconds, with six digits after the point.
+        let set = |limit_ms: u64| {
+            if self.is_mariadb {
+                format!("SET max_statement_time = {}.{:03}", limit_ms / 1_000, limit_ms % 1_000)
+            } else {
+                format!("SET max_execution_time = {limit_ms}")
+            }
+        };
+        (set(most_ms), set(self.limit_ms.unwrap_or(0)))
     }
 
     /// Whether the server is MariaDB.

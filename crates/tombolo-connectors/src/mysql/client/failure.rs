@@ -39,7 +39,7 @@ pub(in crate::mysql) fn failure(packet: &[u8]) -> Error {
         ErrorCode::PermissionDenied => Some("Grant the user SELECT on the table."),
         ErrorCode::SchemaChanged => Some("Run the query again."),
         ErrorCode::SourceBusy => Some("Try again, or lower `max_connections`."),
-        ErrorCode::Timeout => Some("Raise the limit with --timeout."),
+        ErrorCode::Timeout => Some("Raise the limit with --timeout, or the one that the server sets for the user."),
         ErrorCode::SourceUnavailable if number == 1049 => Some("Set `database` to one that there is."),
         ErrorCode::SourceUnavailable => Some("Try again when the server is up."),
         _ if number == 1153 => Some("Raise `max_allowed_packet` of the server."),

@@ -29,6 +29,9 @@ pub(in crate::postgres) fn failure(body: &ErrorResponseBody) -> Error {
         (_, "42P01" | "42703" | "42883" | "42704" | "42804") => (ErrorCode::SchemaChanged, true),
         (_, "53300" | "55P03" | "55006") => (ErrorCode::SourceBusy, true),
         (_, "57014") if said.message.contains("statement timeout") => (ErrorCode::Timeout, false),
+        // A limit of the server's own for a whole transaction, since version 17.
+        (_, "25P04") => (ErrorCode::Timeout, false),
+        (_, "25P03") => (ErrorCode::SourceUnavailable, true),
         ("22", _) => (ErrorCode::ComputationFailed, false),
         ("40", _) => (ErrorCode::SourceFailed, true),
         (_, "XX001" | "XX002") => (ErrorCode::CorruptData, false),
@@ -44,7 +47,9 @@ pub(in crate::postgres) fn failure(body: &ErrorResponseBody) -> Error {
         ErrorCode::PermissionDenied => Some("Grant the user SELECT on the table, and USAGE on its schema.".to_owned()),
         ErrorCode::SchemaChanged => Some("Run the query again.".to_owned()),
         ErrorCode::SourceBusy => Some("Try again, or lower `max_connections`.".to_owned()),
-        ErrorCode::Timeout => Some("Raise the limit with --timeout.".to_owned()),
+        ErrorCode::Timeout => {
+            Some("Raise the limit with --timeout, or the one that the server sets for the user.".to_owned())
+        }
         ErrorCode::SourceUnavailable if said.code == "3D000" => Some("Set `database` to one that there is.".to_owned()),
         ErrorCode::SourceUnavailable => Some("Try again when the server is up.".to_owned()),
         _ => said.hint,

@@ -133,6 +133,7 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
         SubQueryOutcome::Failed => lines.push(Line::Warning("failed".to_owned())),
     }
     lines.extend(query.keys.iter().map(|keys| Line::Text(shipped_keys(keys))));
+    lines.extend(query.streams.iter().map(|streams| Line::Text(format!("read by {streams}"))));
     // A join that ran here has a place of its own in the receipt.
     let stayed = query.not_pushed.iter().filter(|part| part.operator != "join");
     lines.extend(stayed.map(|part| Line::Text(not_pushed(part))));
