@@ -265,9 +265,7 @@ async fn a_server_that_ends_a_session_or_a_statement_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_postgres_has_set_for_the_user_is_neither_lifted_nor_lengthened() {
     for database in databases().await {
-        database
-            .run("CREATE TABLE big AS SELECT id, md5(id::text) AS word FROM generate_series(1, 50000) AS id")
-            .await;
+        database.run("CREATE TABLE big AS SELECT id, md5(id::text) AS word FROM generate_series(1, 50000) AS id").await;
         let name = database.options().text("database").unwrap().to_owned();
         let slow = "SELECT count(*) AS n FROM pg.big a JOIN pg.big b ON a.word < b.word";
         let within = |seconds| QueryOptions {
@@ -275,7 +273,8 @@ async fn a_limit_that_postgres_has_set_for_the_user_is_neither_lifted_nor_length
             ..QueryOptions::default()
         };
         let mut settings = vec![("statement_timeout", ErrorCode::Timeout)];
-        let version = "SELECT v >= 170000 AS new FROM query('pg', 'SELECT current_setting(''server_version_num'')::int4 AS v')";
+        let version =
+            "SELECT v >= 170000 AS new FROM query('pg', 'SELECT current_setting(''server_version_num'')::int4 AS v')";
         if shown(&engine(database.options()).1, version).await.contains("true") {
             settings.push(("transaction_timeout", ErrorCode::Timeout));
         }

@@ -44,7 +44,8 @@ pub(super) async fn ranges(
         for cell in cells.iter().filter(|cell| cell.rows == 0) {
             let range = KeyRange { column: String::new(), from: Some(cell.from), to: Some(cell.to) };
             let condition = range.condition(&column).unwrap_or_default();
-            let _ = write!(statements, "EXPLAIN SELECT {column} FROM {table} FORCE INDEX ({index}) WHERE {condition}; ");
+            let _ =
+                write!(statements, "EXPLAIN SELECT {column} FROM {table} FORCE INDEX ({index}) WHERE {condition}; ");
         }
         let plans = connection.query(statements.trim_end_matches("; ")).await?;
         for (cell, plan) in cells.iter_mut().filter(|cell| cell.rows == 0).zip(&plans) {
@@ -139,12 +140,10 @@ mod tests {
     #[test]
     fn keys_that_are_spread_evenly_are_cut_evenly() {
         let keys: Vec<(i128, u64)> = (1..=8_000).map(|key| (key, 1)).collect();
-        assert_eq!(ranges_over(&keys, 4), [
-            (None, Some(2_001)),
-            (Some(2_001), Some(4_001)),
-            (Some(4_001), Some(6_001)),
-            (Some(6_001), None)
-        ]);
+        assert_eq!(
+            ranges_over(&keys, 4),
+            [(None, Some(2_001)), (Some(2_001), Some(4_001)), (Some(4_001), Some(6_001)), (Some(6_001), None)]
+        );
     }
 
     #[test]

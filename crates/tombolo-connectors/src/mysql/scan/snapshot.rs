@@ -221,7 +221,8 @@ async fn innodb_log(leases: &mut [Lease]) -> Result<Option<Row>> {
 fn is_one_place(places: &[Vec<Row>]) -> bool {
     let is_place = |rows: &Vec<Row>| {
         let is_given = |name: &str| {
-            let is_it = |row: &Row| matches!(row.as_slice(), [Some(found), Some(value)] if found == name && !value.is_empty());
+            let is_it =
+                |row: &Row| matches!(row.as_slice(), [Some(found), Some(value)] if found == name && !value.is_empty());
             rows.iter().any(is_it)
         };
         is_given("Binlog_snapshot_file") && is_given("Binlog_snapshot_position")
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_binary_log_that_may_lack_commits_says_nothing() {
-        let whole = "log_bin=ON; log_slave_updates=OFF; binlog_optimize_thread_scheduling=ON; wsrep_on=OFF; Slaves_running=0";
+        let whole =
+            "log_bin=ON; log_slave_updates=OFF; binlog_optimize_thread_scheduling=ON; wsrep_on=OFF; Slaves_running=0";
         assert_eq!(unlogged_by(&rows(whole)), None);
         let is_told = |from: &str, to: &str| unlogged_by(&rows(&whole.replace(from, to))).is_some();
         assert!(is_told("log_bin=ON", "log_bin=OFF"));

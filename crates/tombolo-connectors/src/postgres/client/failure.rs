@@ -47,7 +47,9 @@ pub(in crate::postgres) fn failure(body: &ErrorResponseBody) -> Error {
         ErrorCode::PermissionDenied => Some("Grant the user SELECT on the table, and USAGE on its schema.".to_owned()),
         ErrorCode::SchemaChanged => Some("Run the query again.".to_owned()),
         ErrorCode::SourceBusy => Some("Try again, or lower `max_connections`.".to_owned()),
-        ErrorCode::Timeout => Some("Raise the limit with --timeout, or the one that the server sets for the user.".to_owned()),
+        ErrorCode::Timeout => {
+            Some("Raise the limit with --timeout, or the one that the server sets for the user.".to_owned())
+        }
         ErrorCode::SourceUnavailable if said.code == "3D000" => Some("Set `database` to one that there is.".to_owned()),
         ErrorCode::SourceUnavailable => Some("Try again when the server is up.".to_owned()),
         _ => said.hint,
