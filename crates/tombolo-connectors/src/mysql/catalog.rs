@@ -82,6 +82,8 @@ pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
     let row = rows.first().ok_or_else(|| Error::internal("the server says nothing of itself"))?;
     let version = text(row, 0);
     let is_mariadb = version.contains("MariaDB");
+    // `10.11.19-MariaDB-0+deb12u1-log` says twice what it is, and then how it was built.
+    let version = version.split("-MariaDB").next().unwrap_or_default().trim_start_matches("5.5.5-").to_owned();
     let product = if is_mariadb { "MariaDB" } else { "MySQL" };
     let shares_snapshots = match (number(row, 1), number(row, 2)) {
         (Some(1), Some(1)) => Ok(()),

@@ -1,6 +1,21 @@
-use tombolo_connector::Options;
+use tombolo_connector::{ErrorCode, Options};
 
+use super::client::failure;
 use super::config::{self, Config, Tls};
+
+#[test]
+fn a_permission_that_lacks_is_told_for_what_it_is() {
+    let told = |number: u16, message: &str| {
+        let packet = [&[0xff], number.to_le_bytes().as_slice(), b"#42000", message.as_bytes()].concat();
+        let error = failure(&packet);
+        assert_eq!(error.code(), ErrorCode::PermissionDenied, "{error}");
+        error.hint().unwrap_or_default().to_owned()
+    };
+    assert!(told(1142, "SELECT command denied to user 'r'@'%' for table `s`.`t`").contains("Grant the user SELECT"));
+    assert!(told(1142, "DELETE command denied to user 'r'@'%' for table `s`.`t`").contains("only read"));
+    assert!(told(1142, "INSERT, UPDATE command denied to user 'r'@'%' for table 't'").contains("only read"));
+    assert!(told(1044, "Access denied for user 'r'@'%' to database 'shopp'").contains("`database`"));
+}
 
 #[test]
 fn urls_are_read() {

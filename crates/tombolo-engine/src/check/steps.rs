@@ -172,7 +172,10 @@ impl Steps {
             (Some(keys), Some(_), _) if self.analyzed && report.is_here => {
                 Some(format!("{keys} keys, compared here as rows are read"))
             }
-            (Some(keys), Some(requests), _) if self.analyzed => Some(format!("{keys} keys in {requests} requests")),
+            (Some(keys), Some(requests), _) if self.analyzed => {
+                let word = if requests == 1 { "request" } else { "requests" };
+                Some(format!("{keys} keys in {requests} {word}"))
+            }
             (Some(keys), None, Some(reason)) if self.analyzed && report.is_range => {
                 Some(format!("{keys} keys, asked for from the least to the greatest: {reason}"))
             }
@@ -296,8 +299,12 @@ impl Steps {
             return;
         }
         let receipt = join_receipt(counter.join());
+        let is_foreign = receipt.left.reduced && receipt.right.reduced;
         for (label, side) in [("left", &receipt.left), ("right", &receipt.right)] {
-            if side.reduced {
+            if is_foreign {
+                let text = format!("{} rows, of which keys of another join left some out", side.rows);
+                step.details.push((label.to_owned(), format!("{text} ({})", side.tables.join(", "))));
+            } else if side.reduced {
                 let text = format!("{} rows have a key that was shipped ({})", side.rows, side.tables.join(", "));
                 step.details.push((label.to_owned(), text));
             } else if let Some(matched) = side.matched {

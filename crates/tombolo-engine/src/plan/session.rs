@@ -8,7 +8,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
-use super::guards::{InListRule, logical_rules, physical_rules};
+use super::guards::{InListRule, LikeEscapeRule, logical_rules, physical_rules};
 use super::sort_merge;
 use crate::settings::Settings;
 
@@ -48,6 +48,7 @@ pub(crate) fn new_session(
     // The one time that all of a query's now(), current_date() and current_time() are.
     session.mark_start_execution();
     session.add_analyzer_rule(Arc::new(InListRule));
+    session.add_analyzer_rule(Arc::new(LikeEscapeRule));
     session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
     // In place of DataFusion's own of that name.
     session.register_udaf(Arc::new(checked_sum()))?;

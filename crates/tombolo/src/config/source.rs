@@ -120,16 +120,23 @@ impl SourceEntry {
         })
     }
 
-    /// Where the source is, in a few words without a secret: its path or host.
+    /// Where the source is, in a few words without a secret: its path, or its host with what tells apart several there.
     pub(crate) fn location(&self, registry: &Registry) -> String {
         let Ok(factory) = registry.factory(&self.kind) else { return String::new() };
         let mut shown = factory.spec().options.iter().filter(|spec| spec.kind != OptionKind::Secret);
-        shown
-            .find_map(|spec| {
-                matches!(spec.name, "path" | "url" | "host").then(|| self.options.text(spec.name)).flatten()
-            })
-            .unwrap_or_default()
-            .to_owned()
+        let found = shown.find_map(|spec| {
+            let place = matches!(spec.name, "path" | "url" | "host").then(|| self.options.text(spec.name)).flatten();
+            place.map(|place| (spec.name, place))
+        });
+        match found {
+            Some(("host", host)) => {
+                let port = self.options.integer("port").map(|port| format!(":{port}")).unwrap_or_default();
+                let database = self.options.text("database").map(|name| format!("/{name}")).unwrap_or_default();
+                format!("{host}{port}{database}")
+            }
+            Some((_, place)) => place.to_owned(),
+            None => String::new(),
+        }
     }
 }
 

@@ -256,3 +256,14 @@ fn a_source_that_is_replaced_keeps_its_guardrails() {
     assert!(!editor.unset(&KeyPath::parse("sources.shop.guardrails.deny_full_scan").unwrap()).unwrap());
     assert!(editor.text().contains("max_scanned_rows = 9") && !editor.text().contains("by us"), "{}", editor.text());
 }
+
+#[test]
+fn a_place_tells_apart_several_databases_of_one_host() {
+    let config = parse(
+        "[sources.one]\nkind = \"postgres\"\nhost = \"db\"\nport = 5433\ndatabase = \"shop\"\npassword = \"secret\"\n\
+         [sources.two]\nkind = \"mysql\"\nhost = \"db\"\n[sources.three]\nkind = \"sqlite\"\npath = \"a.db\"\n",
+    )
+    .unwrap();
+    let places: Vec<String> = config.sources.iter().map(|source| source.location(&registry())).collect();
+    assert_eq!(places, ["db:5433/shop", "db", "a.db"]);
+}

@@ -33,9 +33,13 @@ pub(in crate::mysql) fn failure(packet: &[u8]) -> Error {
         _ => (ErrorCode::SourceFailed, false),
     };
     let detail = if state.is_empty() { format!("error {number}") } else { format!("error {number}, SQLSTATE {state}") };
-    let error = Error::new(code, message).with_detail(detail);
     let hint = match code {
         ErrorCode::AuthenticationFailed => Some("Set `user` and `password` to an account that may sign in from here."),
+        ErrorCode::PermissionDenied if number == 1044 => Some("Set `database` to one that the user may read."),
+        // What is asked of tables by Tombolo itself is to read them.
+        ErrorCode::PermissionDenied if is_write(&message) => {
+            Some("Sources are only read: give a query that changes nothing.")
+        }
         ErrorCode::PermissionDenied => Some("Grant the user SELECT on the table."),
         ErrorCode::SchemaChanged => Some("Run the query again."),
         ErrorCode::SourceBusy => Some("Try again, or lower `max_connections`."),
@@ -46,11 +50,18 @@ pub(in crate::mysql) fn failure(packet: &[u8]) -> Error {
         _ if number == 1038 => Some("Raise `sort_buffer_size` of the server."),
         _ => None,
     };
+    let error = Error::new(code, message).with_detail(detail);
     let error = match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
     };
     if is_retryable { error.retryable() } else { error }
+}
+
+/// Whether a command was denied that writes.
+fn is_write(message: &str) -> bool {
+    let command = message.split_once(" command denied").and_then(|(command, _)| command.split([' ', ',']).next());
+    command.is_some_and(|command| matches!(command, "INSERT" | "UPDATE" | "DELETE" | "CREATE" | "ALTER" | "DROP"))
 }
 
 /// What a truth value is multiplied with where it is neither true nor false, so that the server fails; see

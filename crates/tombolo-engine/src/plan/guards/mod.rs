@@ -7,6 +7,7 @@ mod constant_subquery;
 mod constants;
 mod dependencies;
 mod in_list;
+mod like_escape;
 mod literal_sides;
 mod null_equality;
 mod one_row;
@@ -26,6 +27,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 pub use in_list::InListRule;
+pub(super) use like_escape::LikeEscapeRule;
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 use optional::OptionalRule;

@@ -179,7 +179,8 @@ pub(crate) fn not_pushed(part: &NotPushed) -> String {
 
 fn join(join: &JoinReceipt) -> Entry {
     let (left, right) = side_names(&join.left, &join.right);
-    let mut lines = vec![side(&join.left, &left, &right), side(&join.right, &right, &left)];
+    let is_foreign = join.left.reduced && join.right.reduced;
+    let mut lines = vec![side(&join.left, &left, &right, is_foreign), side(&join.right, &right, &left, is_foreign)];
     if let Some(fan_out) = join.fan_out {
         lines.push(Line::Text(if (fan_out - 1.0).abs() < 0.005 {
             format!("each row of {left} with a match met one row of {right}")
@@ -198,12 +199,16 @@ fn join(join: &JoinReceipt) -> Entry {
 }
 
 /// How the rows of one side met the other.
-fn side(side: &JoinSideReceipt, name: &str, other: &str) -> Line {
+fn side(side: &JoinSideReceipt, name: &str, other: &str, is_foreign: bool) -> Line {
     let rows = number::rows(side.rows);
     match (side.matched, side.unmatched()) {
         _ if side.reduced && side.rows == 0 => {
             Line::Text(format!("{name} → {other}: no row of {name} has one of its keys"))
         }
+        // Keys of this join go to one of its sides; where both have less, those of another join have left rows out.
+        _ if side.reduced && is_foreign => Line::Text(format!(
+            "{name} → {other}: {rows}; how many found a match is not known, since keys of another join left rows out"
+        )),
         _ if side.reduced => Line::Text(format!("{name} → {other}: {rows} have one of its keys; only these were read")),
         _ if side.rows == 0 => Line::Warning(format!("{name} → {other}: no rows came from {name}")),
         (Some(_), Some(0)) if side.rows == 1 => Line::Text(format!("{name} → {other}: the one row found a match")),

@@ -77,6 +77,29 @@ fn joins_are_put_into_words() {
 }
 
 #[test]
+fn rows_that_keys_of_another_join_left_out_are_not_said_to_have_keys_of_this_one() {
+    let side =
+        |table: &str, reduced| JoinSideReceipt { tables: vec![table.to_owned()], rows: 9, matched: None, reduced };
+    let told = |left, right| {
+        let mut receipt = receipt();
+        receipt.joins[0].left = side("a.orders", left);
+        receipt.joins[0].right = side("b.customers", right);
+        text(&receipt, Terminal::PLAIN).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(told(false, true).contains("customers → orders: 9 rows have one of its keys; only these were read"));
+    let both = told(true, true);
+    assert!(!both.contains("only these were read"), "{both}");
+    assert_eq!(both.matches("since keys of another join left rows out").count(), 2, "{both}");
+}
+
+#[test]
+fn what_a_large_table_was_read_by_stands_with_its_source() {
+    let mut receipt = receipt();
+    receipt.sub_queries[0].streams = Some("one stream, since it has no rows".to_owned());
+    assert!(text(&receipt, Terminal::PLAIN).contains("read by one stream, since it has no rows"));
+}
+
+#[test]
 fn in_short_a_receipt_says_what_found_no_match() {
     let mut out = Vec::new();
     super::write_gaps(&receipt(), Terminal::PLAIN, &mut out).unwrap();
