@@ -15,6 +15,8 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         join: true,
         aggregate: true,
         sort: true,
+        // Without a limit it would rather sort.
+        index_order: false,
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },

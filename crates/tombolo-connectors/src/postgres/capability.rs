@@ -15,6 +15,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         join: true,
         aggregate: true,
         sort: true,
+        index_order: true,
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },

@@ -37,6 +37,8 @@ pub(super) struct PostgresReader {
     schema: SchemaRef,
     batch_size: usize,
     deadline: Option<Instant>,
+    /// Whether it is the first rows that should come soon.
+    reads_first_rows: bool,
     /// Who asks, as a comment of the statement.
     tag: String,
     /// What each stream reads of the table, and the snapshot that they read; empty where one reads all.
@@ -87,7 +89,8 @@ impl PostgresReader {
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, dialect, scan, schema, batch_size, deadline, tag, parts, snapshot }
+        let reads_first_rows = context.reads_first_rows;
+        Self { client, dialect, scan, schema, batch_size, deadline, reads_first_rows, tag, parts, snapshot }
     }
 }
 
@@ -141,6 +144,7 @@ impl ScanReader for PostgresReader {
             end_statement: if self.has_query() { "ROLLBACK" } else { "COMMIT" },
             part,
             deadline: self.deadline,
+            reads_first_rows: self.reads_first_rows && keys.is_none(),
             lease: None,
             schema: Arc::clone(&self.schema),
             columns,
@@ -172,6 +176,7 @@ struct Rows {
     /// What this stream reads, where there are several.
     part: Option<Part>,
     deadline: Option<Instant>,
+    reads_first_rows: bool,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
     schema: SchemaRef,
@@ -279,6 +284,10 @@ impl Rows {
                         SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; \
                         SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on",
         );
+        if self.reads_first_rows {
+            // A copy is planned to be read to its end, for which the server would rather sort a table than follow an index.
+            text.push_str("; SET LOCAL enable_sort = off");
+        }
         if let Some(deadline) = self.deadline {
             // At least one, since 0 is without a limit.
             let left = deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, i32::MAX as u128);

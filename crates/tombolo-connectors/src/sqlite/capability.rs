@@ -13,6 +13,7 @@ pub(super) fn capabilities() -> Capabilities {
         join: true,
         aggregate: true,
         sort: true,
+        index_order: true,
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },

@@ -35,9 +35,9 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
 }
 
 fn keys(report: KeyReport) -> KeyReceipt {
-    let KeyReport { from, to, keys, batches, reason, is_here, .. } = report;
+    let KeyReport { from, to, keys, batches, reason, is_here, answered, .. } = report;
     let (requests, compared_here) = if is_here { (None, batches.is_some()) } else { (batches, false) };
-    KeyReceipt { from, to, collected: keys, requests, reason, compared_here }
+    KeyReceipt { from, to, collected: keys, from_before: answered, requests, reason, compared_here }
 }
 
 /// The tables of a sub-query by their source's names, each once.

@@ -171,6 +171,10 @@ impl Steps {
             (Some(keys), Some(_), _) if self.analyzed && report.is_here => {
                 Some(format!("{keys} keys, compared here as rows are read"))
             }
+            (Some(keys), Some(requests), _) if self.analyzed && report.answered > 0 => {
+                let before = report.answered;
+                Some(format!("{keys} keys in {requests} requests, {before} keys from answers before"))
+            }
             (Some(keys), Some(requests), _) if self.analyzed => Some(format!("{keys} keys in {requests} requests")),
             (Some(keys), None, Some(reason)) if self.analyzed => Some(format!("{keys} keys, not shipped: {reason}")),
             _ => None,

@@ -70,6 +70,8 @@ pub struct KeyReport {
     pub batches: Option<usize>,
     /// Why the source was read otherwise than was planned.
     pub reason: Option<String>,
+    /// Keys whose rows were there already, since they had been asked for before.
+    pub answered: u64,
 }
 
 /// A scan's reader and what gives it keys; shared by the streams of one scan.

@@ -104,6 +104,7 @@ impl KeySupply for Shipment {
             keys: self.collector.count(),
             batches: outcome.as_ref().and_then(|outcome| outcome.as_ref().ok()).copied(),
             reason: outcome.and_then(std::result::Result::err),
+            ..KeyReport::default()
         }
     }
 }
