@@ -85,7 +85,10 @@ async fn the_counts_of_a_join_are_those_of_the_whole() {
             panic!("{:?}", parts.receipt.joins)
         };
         assert!(parts.complete, "{sql}");
-        assert_eq!((parts.output_rows, parts.fan_out), (whole.output_rows, whole.fan_out), "{sql}");
+        assert_eq!(parts.output_rows, whole.output_rows, "{sql}");
+        if parts.left.tables == ["log.visits"] {
+            assert_eq!(parts.fan_out, whole.fan_out, "{sql}");
+        }
         let of = |side: usize| if side == 0 { (&parts.left, &whole.left) } else { (&parts.right, &whole.right) };
         for (parts, whole) in [of(0), of(1)] {
             if parts.tables == ["log.visits"] {

@@ -5,9 +5,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use tombolo_connector::{Scan, TableDescription};
 
 use crate::catalog::Source;
-use crate::cost::{
-    KeyTarget, REQUEST, ROW_FOUND, ROW_LOOKED_AT, UNKNOWN_ROWS, largest_table, leads_index, moved,
-};
+use crate::cost::{KeyTarget, REQUEST, ROW_FOUND, ROW_LOOKED_AT, UNKNOWN_ROWS, largest_table, leads_index, moved};
 use crate::execute::SourceScanExec;
 use crate::fuse::ship::demand::{Demand, passes_rows, scan_in_order, side_of};
 use crate::fuse::ship::rule::{Giver, Join, Plan, ShipKeysRule, Side, Way, estimated_rows, read_all_sides};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
@@ -111,6 +111,11 @@ impl LookupJoinExec {
 
     pub(super) fn outer(&self) -> Result<&Plan> {
         outer(&self.join, self.way.from)
+    }
+
+    /// The order of the outer side.
+    pub(super) fn order(&self) -> Result<Option<LexOrdering>> {
+        Ok(self.outer()?.output_ordering().cloned())
     }
 
     /// Whether the joined rows come in the order of the outer side.

@@ -6,9 +6,9 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::{Result, internal_datafusion_err, internal_err};
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
@@ -152,12 +152,14 @@ impl Parts {
         let answers = answers.inspect_ok(move |batch| {
             found.fetch_add(batch.num_rows(), Ordering::Relaxed);
         });
-        let answers = Once::plan(Box::pin(RecordBatchStreamAdapter::new(schema, answers)))?;
+        let answers = Once::plan(Box::pin(RecordBatchStreamAdapter::new(schema, answers)), None)?;
         let keeps_order = self.exec.keeps_order();
         if keeps_order {
             self.memory.try_resize(get_record_batch_memory_size(&rows))?;
         }
-        let outer = MemorySourceConfig::try_new_exec(&[vec![rows.clone()]], rows.schema(), None)?;
+        let schema = rows.schema();
+        let rows = RecordBatchStreamAdapter::new(schema, stream::iter([Ok(rows)]));
+        let outer = Once::plan(Box::pin(rows), self.exec.order()?)?;
         self.exec.part(outer, answers, keeps_order)?.execute(0, Arc::clone(&self.task))
     }
 
@@ -172,7 +174,8 @@ impl Parts {
         let begin = [rows].into_iter().chain(self.rest.take());
         let schema = outer.schema();
         let outer = RecordBatchStreamAdapter::new(schema, stream::iter(begin.map(Ok)).chain(outer));
-        let join = self.exec.part(Once::plan(Box::pin(outer))?, Once::plan(answers)?, true)?;
+        let outer = Once::plan(Box::pin(outer), self.exec.order()?)?;
+        let join = self.exec.part(outer, Once::plan(answers, None)?, true)?;
         join.execute(0, Arc::clone(&self.task))
     }
 }
@@ -265,10 +268,11 @@ impl fmt::Debug for Once {
 }
 
 impl Once {
-    fn plan(rows: SendableRecordBatchStream) -> Result<Plan> {
+    /// A join keeps the order of rows that go by only where it is told that they have one.
+    fn plan(rows: SendableRecordBatchStream, order: Option<LexOrdering>) -> Result<Plan> {
         let schema = rows.schema();
         let once = Self { schema: Arc::clone(&schema), rows: Mutex::new(Some(rows)) };
-        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(once)], None, None, false, None)?))
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(once)], None, order, false, None)?))
     }
 }
 
