@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub window: bool,
     /// Sorts.
     pub sort: bool,
+    /// Asked for the first rows of an order, follows an index that has it and does not sort the table, also where no limit is named.
+    pub index_order: bool,
     /// Limits the rows of its answer.
     pub limit: bool,
     /// Appends the rows of several selects.

@@ -157,6 +157,8 @@ pub struct QueryContext {
     pub batch_size: usize,
     /// How many streams the engine would like to read at once.
     pub target_partitions: usize,
+    /// Whether reading is expected to end long before the last row, so that it is the first rows that should come soon.
+    pub reads_first_rows: bool,
     /// The engine's memory pool, temporary files and object stores.
     pub runtime: Arc<RuntimeEnv>,
     /// The engine's settings for DataFusion's own readers.

@@ -18,7 +18,7 @@ use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SourceScanPlanner};
-use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins};
+use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins, has_lookup};
 use crate::guardrails::{self, SortLimit};
 use crate::products::Checked;
 use crate::settings::{PushdownRule, Settings, Strategy};
@@ -188,7 +188,8 @@ impl Engine {
     /// A hash join cannot spill the side that it keeps; a sort-merge join can. And what spills needs memory to read it back,
     /// for each stream. So a plan that could do with less has a second one.
     fn replan(&self, prepared: &Prepared, options: QueryOptions) -> Option<Replan> {
-        if !execute::has_hash_join(&prepared.plan) && self.0.settings.parallel <= 1 {
+        let plan = &prepared.plan;
+        if !execute::has_hash_join(plan) && !has_lookup(plan) && self.0.settings.parallel <= 1 {
             return None;
         }
         let changed = prepared.change.as_ref().map(|change| change.after.clone());
@@ -329,6 +330,7 @@ impl Engine {
             deadline,
             batch_size: session.config().batch_size(),
             target_partitions: session.config().target_partitions(),
+            reads_first_rows: false,
             runtime,
             session: session.config().clone(),
         }));
@@ -349,9 +351,9 @@ impl Engine {
             planning_ms: started.instant.elapsed().as_secs_f64() * 1e3,
             started,
             schema: answer_schema(&named, &physical.schema()),
+            scans: scans.planned(&physical),
             plan: physical,
             task: session.task_ctx(),
-            scans: scans.planned(),
             joins,
             columns,
             notices,

@@ -94,6 +94,7 @@ fn context() -> QueryContext {
         deadline: None,
         batch_size: 1000,
         target_partitions: 2,
+        reads_first_rows: false,
         runtime: Arc::new(RuntimeEnv::default()),
         session: SessionConfig::new(),
     }

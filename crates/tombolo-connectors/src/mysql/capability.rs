@@ -18,6 +18,8 @@ pub(super) fn capabilities(config: &Config, server: &Server) -> Capabilities {
         aggregate: true,
         window: server.has_windows(),
         sort: true,
+        // Without a limit it would rather sort.
+        index_order: false,
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },

@@ -16,6 +16,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         aggregate: true,
         window: true,
         sort: true,
+        index_order: true,
         limit: true,
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },

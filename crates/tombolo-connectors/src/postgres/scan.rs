@@ -39,6 +39,8 @@ pub(super) struct PostgresReader {
     deadline: Option<Instant>,
     /// The longest that the server lets a statement run anyway, in milliseconds.
     limit_ms: Option<u64>,
+    /// Whether it is the first rows that should come soon.
+    reads_first_rows: bool,
     /// Who asks, as a comment of the statement.
     tag: String,
     /// What each stream reads of the table, and the snapshot that they read; empty where one reads all.
@@ -90,7 +92,8 @@ impl PostgresReader {
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
-        Self { client, dialect, scan, schema, batch_size, deadline, limit_ms, tag, parts, snapshot }
+        let reads_first_rows = context.reads_first_rows;
+        Self { client, dialect, scan, schema, batch_size, deadline, limit_ms, reads_first_rows, tag, parts, snapshot }
     }
 }
 
@@ -145,6 +148,7 @@ impl ScanReader for PostgresReader {
             part,
             deadline: self.deadline,
             limit_ms: self.limit_ms,
+            reads_first_rows: self.reads_first_rows && keys.is_none(),
             lease: None,
             schema: Arc::clone(&self.schema),
             columns,
@@ -177,6 +181,7 @@ struct Rows {
     part: Option<Part>,
     deadline: Option<Instant>,
     limit_ms: Option<u64>,
+    reads_first_rows: bool,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
     schema: SchemaRef,
@@ -284,6 +289,10 @@ impl Rows {
                         SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601'; \
                         SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on",
         );
+        if self.reads_first_rows {
+            // A copy is planned to be read to its end, for which the server would rather sort a table than follow an index.
+            text.push_str("; SET LOCAL enable_sort = off");
+        }
         if let Some(deadline) = self.deadline {
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             let most = self.limit_ms.map_or(i32::MAX as u128, u128::from);

@@ -36,9 +36,9 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
 }
 
 fn keys(report: KeyReport) -> KeyReceipt {
-    let KeyReport { from, to, keys, batches, reason, is_here, is_range, .. } = report;
+    let KeyReport { from, to, keys, batches, reason, is_here, is_range, answered, .. } = report;
     let (requests, compared_here) = if is_here { (None, batches.is_some() || is_range) } else { (batches, false) };
-    KeyReceipt { from, to, collected: keys, requests, reason, compared_here, range: is_range }
+    KeyReceipt { from, to, collected: keys, from_before: answered, requests, reason, compared_here, range: is_range }
 }
 
 /// The tables of a sub-query by their source's names, each once.

@@ -94,6 +94,9 @@ pub struct KeyReceipt {
     pub to: String,
     /// Distinct keys that were collected; `None` where the query did not come so far.
     pub collected: Option<u64>,
+    /// Keys whose rows were there already, since a part of the same join had asked for them before; not among those collected.
+    #[serde(default)]
+    pub from_before: u64,
     /// Requests with keys that were sent; `None` where they were not to be sent.
     pub requests: Option<usize>,
     /// Why they were not sent.

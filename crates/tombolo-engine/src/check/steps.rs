@@ -174,7 +174,11 @@ impl Steps {
             }
             (Some(keys), Some(requests), _) if self.analyzed => {
                 let word = if requests == 1 { "request" } else { "requests" };
-                Some(format!("{keys} keys in {requests} {word}"))
+                let before = match report.answered {
+                    0 => String::new(),
+                    before => format!(", {before} keys from answers before"),
+                };
+                Some(format!("{keys} keys in {requests} {word}{before}"))
             }
             (Some(keys), None, Some(reason)) if self.analyzed && report.is_range => {
                 Some(format!("{keys} keys, asked for from the least to the greatest: {reason}"))

@@ -98,6 +98,8 @@ pub struct KeyReport {
     pub reason: Option<String>,
     /// Whether rows from the least key to the greatest were asked for then.
     pub is_range: bool,
+    /// Keys whose rows were there already, since they had been asked for before.
+    pub answered: u64,
 }
 
 /// A scan's reader and what gives it keys; shared by the streams of one scan.

@@ -28,9 +28,17 @@ impl SourceScanPlanner {
         Self { context, budgets: Budgets::default(), planned: Mutex::default() }
     }
 
-    /// The operators that were made, by the sub-query's number. Later rewrites of the physical plan share their counters.
-    pub fn planned(&self) -> Vec<Arc<SourceScanExec>> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The operators that were made, by the sub-query's number, as they are in the plan that runs: in an order where that was chosen.
+    /// Later rewrites of the physical plan share their counters.
+    pub fn planned(&self, plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<SourceScanExec>> {
+        let mut in_order = Vec::new();
+        collect_ordered(plan, &mut in_order);
+        let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = planned.values().map(|scan| match scan.sorted() {
+            Some(sorted) if in_order.contains(&scan.scan().id) => Arc::clone(sorted),
+            _ => Arc::clone(scan),
+        });
+        chosen.collect()
     }
 }
 
@@ -52,9 +60,25 @@ impl ExtensionPlanner for SourceScanPlanner {
             .await
             .map_err(|error| error.with_source_name(scan.source.name()))?;
         planned.statistics = scan.source.corrected(&scan.scan, planned.statistics);
-        let operator =
-            Arc::new(SourceScanExec::try_new(scan.clone(), planned, self.context.clone(), self.budgets.of(scan))?);
+        let mut operator = SourceScanExec::try_new(scan.clone(), planned, self.context.clone(), self.budgets.of(scan))?;
+        if let Some(sorted) = scan.in_order() {
+            let context = QueryContext { reads_first_rows: true, ..self.context.clone() };
+            let planned = connector.plan_scan(&sorted.scan, &context).await;
+            operator =
+                operator.with_sorted(sorted, planned.map_err(|error| error.with_source_name(scan.source.name()))?)?;
+        }
+        let operator = Arc::new(operator);
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(scan.id, Arc::clone(&operator));
         Ok(Some(operator))
     }
+}
+
+/// The numbers of sub-queries that are read in an order.
+fn collect_ordered(plan: &Arc<dyn ExecutionPlan>, found: &mut Vec<usize>) {
+    if let Some(scan) = plan.downcast_ref::<SourceScanExec>()
+        && !scan.scan().order.is_empty()
+    {
+        found.push(scan.scan().id);
+    }
+    plan.children().into_iter().for_each(|input| collect_ordered(input, found));
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
@@ -42,6 +43,8 @@ pub struct SourceScanExec {
     /// What gives keys when the query runs, to any form that the plan's rewriting gives this scan.
     supplies: Arc<Mutex<Vec<Arc<dyn KeySupply>>>>,
     keyed: Option<Arc<KeyedRead>>,
+    /// The same rows in an order in which they may be wanted.
+    sorted: Option<Arc<SourceScanExec>>,
     /// The keys that its rows are compared with here, and whether they are there.
     filters: Vec<KeyFilter>,
     filled: Arc<OnceCell<()>>,
@@ -98,10 +101,40 @@ impl SourceScanExec {
             dress,
             supplies: Arc::default(),
             keyed: None,
+            sorted: None,
             filters: Vec::new(),
             filled: Arc::default(),
             properties,
         })
+    }
+
+    /// The same operator with another that reads the same rows in an order in which they may be wanted. One of them is read, and
+    /// both count what comes.
+    ///
+    /// # Errors
+    /// As [`Self::try_new`].
+    pub fn with_sorted(self, scan: SourceScan, planned: PlannedScan) -> Result<Self> {
+        let mut sorted = Self::try_new(scan, planned, self.context.clone(), self.dress.budgets.clone())?;
+        sorted.dress.counters = Arc::clone(&self.dress.counters);
+        sorted.supplies = Arc::clone(&self.supplies);
+        Ok(Self { sorted: Some(Arc::new(sorted)), ..self })
+    }
+
+    /// What reads the same rows in an order in which they may be wanted.
+    pub fn sorted(&self) -> Option<&Arc<Self>> {
+        self.sorted.as_ref()
+    }
+
+    /// The same, where that order begins with these columns.
+    pub fn in_order(&self, order: &[(usize, SortOptions)]) -> Option<&Arc<Self>> {
+        let fields = self.dress.schema.fields();
+        let key = |(at, options): &(usize, SortOptions)| {
+            let column = Column::new(fields.get(*at)?.name(), *at);
+            Some(PhysicalSortExpr::new(Arc::new(column), *options))
+        };
+        let wanted = order.iter().map(key).collect::<Option<Vec<_>>>()?;
+        let sorted = self.sorted.as_ref().filter(|_| !wanted.is_empty())?;
+        sorted.properties.equivalence_properties().ordering_satisfy(wanted).ok()?.then_some(sorted)
     }
 
     /// The sub-query in the logical plan.
@@ -255,7 +288,7 @@ fn properties(scan: &SourceScan, schema: &SchemaRef, input: &Input, least: usize
             return Err(internal_datafusion_err!("the order of #{} is not by columns", scan.id));
         };
         let index = scan.scan.schema().index_of_column(column)?;
-        let options = arrow::compute::SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
+        let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
         Ok(PhysicalSortExpr::new(Arc::new(Column::new(&column.name, index)) as Arc<dyn PhysicalExpr>, options))
     });
     let order = order.collect::<Result<Vec<_>>>()?;

@@ -10,6 +10,7 @@ mod guardrails;
 mod node;
 mod order;
 mod restricts;
+mod sorted;
 mod split;
 mod top_rows;
 mod walk;
@@ -42,7 +43,8 @@ pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionStat
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
 pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
-    top_rows::top_rows_first(plan).and_then(|plan| walk::push_down(plan, settings)).map_err(from_datafusion)
+    let plan = top_rows::top_rows_first(plan).and_then(|plan| walk::push_down(plan, settings));
+    plan.and_then(|plan| sorted::offer_orders(plan, settings)).map_err(from_datafusion)
 }
 
 /// Refuses a plan of sub-queries that breaks a guardrail about predicates: `require`, `deny_full_scan`, and queries in a source's

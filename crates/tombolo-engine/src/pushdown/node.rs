@@ -20,8 +20,27 @@ pub struct SourceScan {
     pub scan: Arc<Scan>,
     /// The order in which the rows come, by columns of the scan's schema; empty where none is promised.
     pub order: Vec<SortExpr>,
+    /// The same rows in an order in which they may be wanted, by columns of the scan's schema, where the source sorts so.
+    pub sorted: Option<Sorted>,
     /// What the source was not given.
     pub not_pushed: Vec<NotPushedPart>,
+}
+
+/// A sub-query with a sort.
+#[derive(Debug, Clone)]
+pub struct Sorted {
+    /// What the source was asked and accepted.
+    pub scan: Arc<Scan>,
+    /// The order in which the rows come.
+    pub order: Vec<SortExpr>,
+}
+
+impl SourceScan {
+    /// The sub-query that gives the same rows in the order in which they may be wanted.
+    pub fn in_order(&self) -> Option<Self> {
+        let Sorted { scan, order } = self.sorted.clone()?;
+        Some(Self { scan, order, sorted: None, ..self.clone() })
+    }
 }
 
 /// A part of the plan above a sub-query that its source was not given.

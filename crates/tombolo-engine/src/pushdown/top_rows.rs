@@ -28,32 +28,11 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 
 /// The input of a sort with the side of a join limited; none where there is no such side, or it is limited already.
 fn below(plan: &LogicalPlan, keys: &[SortExpr], fetch: usize) -> Result<Option<LogicalPlan>> {
-    let replaced = |input| plan.with_new_exprs(plan.expressions(), vec![input]).map(Some);
+    if let Some((input, keys)) = through(plan, keys)? {
+        let Some(input) = below(input, &keys, fetch)? else { return Ok(None) };
+        return plan.with_new_exprs(plan.expressions(), vec![input]).map(Some);
+    }
     match plan {
-        LogicalPlan::Projection(projection) => {
-            let columns = projection.schema.columns().into_iter().zip(projection.expr.iter().cloned());
-            let columns: HashMap<Column, Expr> = columns.map(|(column, expr)| (column, expr.unalias())).collect();
-            if columns.values().any(Expr::is_volatile) {
-                return Ok(None);
-            }
-            let Some(keys) = renamed(keys, |column| columns.get(column).cloned())? else { return Ok(None) };
-            match below(&projection.input, &keys, fetch)? {
-                Some(input) => replaced(input),
-                None => Ok(None),
-            }
-        }
-        LogicalPlan::SubqueryAlias(alias) => {
-            let inner = alias.input.schema();
-            let column = |column: &Column| {
-                let at = alias.schema.maybe_index_of_column(column)?;
-                Some(Expr::Column(Column::from(inner.qualified_field(at))))
-            };
-            let Some(keys) = renamed(keys, column)? else { return Ok(None) };
-            match below(&alias.input, &keys, fetch)? {
-                Some(input) => replaced(input),
-                None => Ok(None),
-            }
-        }
         LogicalPlan::Join(join) => {
             let kept = match join.join_type {
                 JoinType::Left | JoinType::LeftMark => &join.left,
@@ -74,6 +53,33 @@ fn below(plan: &LogicalPlan, keys: &[SortExpr], fetch: usize) -> Result<Option<L
     }
 }
 
+/// The input of an operator that passes on every row as it comes, and sort keys by its columns.
+pub(super) fn through<'a>(
+    plan: &'a LogicalPlan,
+    keys: &[SortExpr],
+) -> Result<Option<(&'a LogicalPlan, Vec<SortExpr>)>> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let columns = projection.schema.columns().into_iter().zip(projection.expr.iter().cloned());
+            let columns: HashMap<Column, Expr> = columns.map(|(column, expr)| (column, expr.unalias())).collect();
+            if columns.values().any(Expr::is_volatile) {
+                return Ok(None);
+            }
+            let keys = renamed(keys, |column| columns.get(column).cloned())?;
+            Ok(keys.map(|keys| (projection.input.as_ref(), keys)))
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            let inner = alias.input.schema();
+            let column = |column: &Column| {
+                let at = alias.schema.maybe_index_of_column(column)?;
+                Some(Expr::Column(Column::from(inner.qualified_field(at))))
+            };
+            Ok(renamed(keys, column)?.map(|keys| (alias.input.as_ref(), keys)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Keys over the columns below; none where a column is not there.
 fn renamed(keys: &[SortExpr], below: impl Fn(&Column) -> Option<Expr>) -> Result<Option<Vec<SortExpr>>> {
     let key = |key: &SortExpr| {
@@ -83,7 +89,7 @@ fn renamed(keys: &[SortExpr], below: impl Fn(&Column) -> Option<Expr>) -> Result
     keys.iter().map(key).collect()
 }
 
-fn is_of(keys: &[SortExpr], schema: &DFSchema) -> bool {
+pub(super) fn is_of(keys: &[SortExpr], schema: &DFSchema) -> bool {
     let columns = keys.iter().flat_map(|key| key.expr.column_refs());
     columns.into_iter().all(|column| schema.has_column(column))
 }

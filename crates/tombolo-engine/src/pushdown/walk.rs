@@ -132,7 +132,8 @@ impl Walk {
             Order::None | Order::ByLostColumns => Vec::new(),
         };
         let Candidate { source, scan, not_pushed, .. } = candidate;
-        LogicalPlan::Extension(Extension { node: Arc::new(SourceScan { id: 0, source, scan, order, not_pushed }) })
+        let node = SourceScan { id: 0, source, scan, order, sorted: None, not_pushed };
+        LogicalPlan::Extension(Extension { node: Arc::new(node) })
     }
 
     /// Offers an operator over one accepted subtree; where it is refused, it stays above.

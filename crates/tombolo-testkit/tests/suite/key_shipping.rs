@@ -68,7 +68,7 @@ pub(crate) async fn adaptive(lab: &Lab, sql: &str) -> Receipt {
 /// What the sources were asked with, as `source: from → to, keys in requests, rows`.
 pub(crate) fn shipped(receipt: &Receipt) -> Vec<String> {
     let told = |source: &str, rows: u64, keys: &KeyReceipt| {
-        let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
+        let KeyReceipt { from, to, collected, requests, reason, compared_here, range, .. } = keys;
         let how = match (requests, reason) {
             (_, Some(reason)) if *compared_here && *range => format!("compared here as a range, since {reason}"),
             _ if *compared_here => "compared here".to_owned(),

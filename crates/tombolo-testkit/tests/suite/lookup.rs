@@ -6,7 +6,7 @@ use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::{Answer, Lab, ask};
 
 /// 60,000 events, half of them of one of 30,000 devices; a tenth of the devices has no owner.
-async fn lab() -> Lab {
+pub(crate) async fn lab() -> Lab {
     let mut lab = Lab::new();
     let numbers =
         |count: usize| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})");
@@ -25,15 +25,15 @@ async fn lab() -> Lab {
     lab
 }
 
-fn settings(lab: &Lab, lookup: Strategy) -> Settings {
+pub(crate) fn settings(lab: &Lab, lookup: Strategy) -> Settings {
     Settings { key_shipping: KeyShipping { lookup, ..KeyShipping::default() }, ..lab.settings() }
 }
 
-async fn answer(lab: &Lab, lookup: Strategy, sql: &str) -> Answer {
+pub(crate) async fn answer(lab: &Lab, lookup: Strategy, sql: &str) -> Answer {
     ask(&lab.engine_with(settings(lab, lookup)), sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
 }
 
-fn rows_of(receipt: &Receipt, source: &str) -> u64 {
+pub(crate) fn rows_of(receipt: &Receipt, source: &str) -> u64 {
     receipt.sub_queries.iter().filter(|query| query.source == source).map(|query| query.rows).sum()
 }
 
@@ -97,17 +97,23 @@ async fn nothing_is_looked_up_for_an_empty_side_and_each_row_found_is_asked_for_
 #[tokio::test]
 async fn a_side_that_is_rather_read_whole_is_read_once() {
     let mut lab = lab().await;
-    // Of few rows without an index: the keys of the second part already cost more than to read them all.
-    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)";
+    // Of few rows without an index: the keys of a later part cost more than to read them all.
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)";
     lab.sqlite("small").execute(&format!(
-        "CREATE TABLE kinds (kind TEXT, rank INTEGER); {numbers} INSERT INTO kinds SELECT 'k' || (i % 10), i FROM n; ANALYZE;"
+        "CREATE TABLE kinds (kind TEXT, rank INTEGER); {numbers} INSERT INTO kinds SELECT 'k' || (i % 100), i FROM n; ANALYZE;"
     ));
-    let sql = "SELECT e.id, k.rank FROM log.events e JOIN small.kinds k ON k.kind = e.kind || '' WHERE e.id <= 5000";
+    let sql =
+        "SELECT e.id, k.rank FROM log.events e JOIN small.kinds k ON k.kind = 'k' || (e.id % 150) WHERE e.id <= 5000";
     let (parts, whole) = (answer(&lab, Strategy::Always, sql).await, answer(&lab, Strategy::Never, sql).await);
     same(sql, (&parts.schema, &parts.batches), (&whole.schema, &whole.batches), Rules::default())
         .unwrap_or_else(|difference| panic!("{difference}"));
     let keys = &parts.receipt.sub_queries.iter().find(|query| query.source == "small").unwrap().keys;
     assert!(keys[0].reason.is_some(), "{keys:?}");
+    // Some keys before it was, and all rows once.
+    let rows = rows_of(&parts.receipt, "small");
+    assert!((400..800).contains(&rows), "{rows}");
+    let [join] = parts.receipt.joins.as_slice() else { panic!("{:?}", parts.receipt.joins) };
+    assert_eq!(join.output_rows, whole.receipt.joins[0].output_rows);
 }
 
 #[tokio::test]

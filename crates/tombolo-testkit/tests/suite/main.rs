@@ -22,6 +22,8 @@ mod key_shipping;
 mod leaks;
 mod liars;
 mod lookup;
+mod lookup_answers;
+mod lookup_order;
 mod memory;
 mod mysql;
 mod mysql_streams;

@@ -49,6 +49,7 @@ pub(super) fn context() -> QueryContext {
         deadline: None::<Instant>,
         batch_size: 100,
         target_partitions: 2,
+        reads_first_rows: false,
         runtime: session.runtime_env(),
         session: SessionConfig::new(),
     }

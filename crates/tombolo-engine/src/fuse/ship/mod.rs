@@ -6,13 +6,15 @@
 //! on. The scans of the other side wait for it; when the keys are known, `Shipment` decides with their number what is asked of
 //! the source. The join itself stays as it is, so every row is checked again here.
 //!
-//! Below a limit, [`LookupJoinExec`] does the same part by part: it reads some rows of the one side, has their partners fetched and
-//! joined, and reads more only if more are wanted.
+//! Below a limit, [`LookupJoinExec`] does the same part by part: it reads some rows of the one side, has the partners fetched that
+//! were not fetched before, joins them, and reads more only if more are wanted. Where the limit is one of an order, the rows of the
+//! one side come from their source in it.
 
 mod buffer;
 mod collect;
 mod convert;
 mod cost;
+mod demand;
 mod exec;
 mod lookup;
 mod route;
@@ -21,5 +23,5 @@ mod shipment;
 
 pub(super) use cost::read_all_ms;
 pub use exec::CollectKeysExec;
-pub use lookup::LookupJoinExec;
+pub use lookup::{LookupJoinExec, has_lookup};
 pub use rule::ShipKeysRule;

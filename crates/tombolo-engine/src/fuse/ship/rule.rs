@@ -11,17 +11,16 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::JoinOnRef;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode, SortMergeJoinExec};
-use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
 use tombolo_connector::{Answer, KeySupport, RowCount, Scan, ScanStatistics};
 
 use super::collect::KeyCollector;
 use super::convert::{WayBack, made_of};
 use super::cost::{read_all_ms, target};
+use super::demand::Demand;
 use super::exec::CollectKeys;
 use super::lookup::LookupJoinExec;
 use super::route::{Path, Route, Wanted, column};
@@ -48,7 +47,7 @@ pub struct ShipKeysRule {
     pub(super) limits: KeyShipping,
 }
 
-type Plan = Arc<dyn ExecutionPlan>;
+pub(super) type Plan = Arc<dyn ExecutionPlan>;
 
 impl ShipKeysRule {
     /// Makes the rule of one query.
@@ -56,19 +55,27 @@ impl ShipKeysRule {
         Self { limits }
     }
 
-    /// Goes down a plan, of which so many rows are `wanted` where there is a limit above.
-    fn visit(&self, plan: Plan, wanted: Option<usize>, config: &ConfigOptions) -> Result<Plan> {
-        let lookup = self.lookup(&plan, wanted)?;
-        let below = |at: usize| match &lookup {
-            Some(way) => wanted.filter(|_| at == way.from.at()),
-            None => wanted_below(&plan, at, wanted),
+    /// Goes down a plan, of which a limit above wants some rows.
+    fn visit(&self, plan: Plan, demand: &Demand, config: &ConfigOptions) -> Result<Plan> {
+        if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
+            let order: Vec<_> = demand.order.iter().map(|key| (key.at, key.options)).collect();
+            let in_order = scan.in_order(&order).filter(|_| !order.is_empty());
+            return Ok(in_order.map_or(Arc::clone(&plan), |scan| Arc::clone(scan) as _));
+        }
+        let lookup = self.lookup(&plan, demand)?;
+        let first = self.first_rows(&plan)?;
+        let below = |at: usize| match (&lookup, &first) {
+            (Some(way), _) if at == way.from.at() => demand.of_outer(&plan),
+            (Some(_), _) => Demand::default(),
+            (None, Some(first)) => first.clone(),
+            (None, None) => demand.below(&plan, at),
         };
         let children = plan.children().into_iter().enumerate();
-        let children = children.map(|(at, child)| self.visit(Arc::clone(child), below(at), config));
+        let children = children.map(|(at, child)| self.visit(Arc::clone(child), &below(at), config));
         let children = children.collect::<Result<Vec<_>>>()?;
         let plan = replace_children_if_necessary(plan, children)?;
         match lookup {
-            Some(way) => LookupJoinExec::over(self, &plan, way, wanted),
+            Some(way) => LookupJoinExec::over(self, &plan, way, demand.rows),
             None => self.shipped_where_worth(plan, config),
         }
     }
@@ -103,7 +110,7 @@ impl ShipKeysRule {
     }
 
     /// What is gained when one side gives its keys to the other.
-    fn way(&self, join: &Join<'_>, from: Side) -> Result<Way> {
+    pub(super) fn way(&self, join: &Join<'_>, from: Side) -> Result<Way> {
         let giver = Giver::of(join, from)?;
         let (mut gain, mut expected) = (0.0, None);
         self.follow(join, from, &giver, &mut |_, offer| {
@@ -257,7 +264,7 @@ impl PhysicalOptimizerRule for ShipKeysRule {
         if self.limits.strategy == Strategy::Never || plan.exists(|plan| Ok(plan.is::<RecursiveQueryExec>()))? {
             return Ok(plan);
         }
-        self.visit(plan, None, config)
+        self.visit(plan, &Demand::default(), config)
     }
 
     fn name(&self) -> &'static str {
@@ -292,7 +299,7 @@ pub(super) struct Way {
     /// Milliseconds that are saved by it.
     gain: f64,
     /// The same with as many keys as are expected; less than nothing where more is lost.
-    expected: Option<f64>,
+    pub(super) expected: Option<f64>,
 }
 
 impl Way {
@@ -446,7 +453,7 @@ impl<'a> Join<'a> {
 }
 
 /// Whether values of a type are alike for a comparison here where they are for a join. Of floats there are two zeros.
-fn is_compared_here(data_type: &DataType) -> bool {
+pub(super) fn is_compared_here(data_type: &DataType) -> bool {
     data_type.is_integer()
         || data_type.is_decimal()
         || (data_type.is_temporal() && !matches!(data_type, DataType::Interval(_) | DataType::Duration(_)))
@@ -454,32 +461,8 @@ fn is_compared_here(data_type: &DataType) -> bool {
         || matches!(data_type, DataType::Boolean | DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
-/// How many rows of an input of a plan are wanted where so many of its own are.
-fn wanted_below(plan: &Plan, at: usize, wanted: Option<usize>) -> Option<usize> {
-    if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
-        return limit.fetch().map(|fetch| fetch + limit.skip());
-    }
-    if let Some(limit) = plan.downcast_ref::<LocalLimitExec>() {
-        return Some(limit.fetch());
-    }
-    if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-        let probes = join.maintains_input_order().get(at).copied().unwrap_or(false);
-        return wanted.filter(|_| probes);
-    }
-    plan.fetch().or(wanted).filter(|_| passes_rows(plan) || plan.is::<UnionExec>())
-}
-
-/// Whether an operator of one input passes on rows as they come, or some of them, and keeps none.
-pub(super) fn passes_rows(plan: &Plan) -> bool {
-    plan.is::<ProjectionExec>()
-        || plan.is::<FilterExec>()
-        || plan.is::<JoinCountExec>()
-        || plan.is::<CooperativeExec>()
-        || plan.is::<CoalescePartitionsExec>()
-}
-
 /// The milliseconds that it takes to read all sub-queries of a plan without keys of this join.
-fn read_all_sides(plan: &Plan) -> f64 {
+pub(super) fn read_all_sides(plan: &Plan) -> f64 {
     match plan.downcast_ref::<SourceScanExec>() {
         Some(scan) => read_all_ms(scan),
         None => plan.children().into_iter().map(read_all_sides).sum(),

@@ -115,6 +115,7 @@ impl KeySupply for Shipment {
                 Some(KeyOutcome::Ranges(reason) | KeyOutcome::ReadAll(reason)) => Some(reason),
                 _ => None,
             },
+            answered: 0,
         }
     }
 }

@@ -84,6 +84,7 @@ async fn read(bench: &Bench, scan: &Scan, at: &[usize], table: &str, columns: &[
         deadline: None,
         batch_size: 1024,
         target_partitions: 1,
+        reads_first_rows: false,
         runtime: Arc::default(),
         session: SessionConfig::new(),
     };

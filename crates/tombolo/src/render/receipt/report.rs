@@ -142,9 +142,9 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
 
 /// What became of the keys that a join had for a sub-query.
 fn shipped_keys(keys: &KeyReceipt) -> String {
-    let KeyReceipt { from, to, collected, requests, reason, compared_here, range } = keys;
+    let KeyReceipt { from, to, collected, from_before, requests, reason, compared_here, range } = keys;
     let count = |count: u64| if count == 1 { "1 key".to_owned() } else { format!("{} keys", number::count(count)) };
-    match (collected, requests, reason) {
+    let mut told = match (collected, requests, reason) {
         (_, _, Some(reason)) if *compared_here && *range => {
             format!(
                 "rows were compared with the least and the greatest key of {from} for {to} as they were read: {reason}"
@@ -163,7 +163,11 @@ fn shipped_keys(keys: &KeyReceipt) -> String {
         }
         (_, None, Some(reason)) => format!("asked without the keys of {from}: {reason}"),
         _ => format!("the keys of {from} for {to} were not collected"),
+    };
+    if *from_before > 0 {
+        told.push_str(&format!("; {} from answers before", count(*from_before)));
     }
+    told
 }
 
 /// What a source was not given and why: `filter lower(name) = 'x' stayed here: …`.
