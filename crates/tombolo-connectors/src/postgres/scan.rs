@@ -232,7 +232,12 @@ impl Rows {
             let Some(lease) = &mut self.lease else { return Err(Error::internal("a copy has no connection")) };
             let connection = lease.connection();
             match connection.frame()? {
-                None => connection.fill().await?,
+                // A server that ends the session says why before it closes the connection.
+                None => match (connection.fill().await, self.progress.error.take()) {
+                    (Err(_), Some(said)) => return Err(said),
+                    (Err(lost), None) => return Err(lost),
+                    (Ok(()), said) => self.progress.error = said,
+                },
                 Some(Frame::Data(length)) => {
                     let bytes = connection.buffered().get(..length).unwrap_or_default();
                     decode(bytes, &mut self.columns, &mut self.progress, &mut self.waiting, &mut self.waiting_bytes)?;

@@ -47,7 +47,7 @@ fn engine(options: Options, parallel: usize) -> Engine {
 fn slow_engine(options: Options) -> Engine {
     let mut lab = Lab::new();
     lab.source("s", "mysql", options);
-    lab.engine_over(tombolo_connectors::registry(), Settings { parallel: 4, batch_size: 256, ..lab.settings() })
+    lab.engine_over(tombolo_connectors::registry(), Settings { parallel: 2, batch_size: 256, ..lab.settings() })
 }
 
 /// A table of four megabytes, of 40,000 rows.
@@ -390,7 +390,7 @@ async fn ours(server: MysqlHarness, site: &dyn Site) -> Vec<Vec<Option<String>>>
     server.rows(&sql).await.unwrap()
 }
 
-/// A table of which more comes than lies in buffers on the way.
+/// A table of which more comes than lies in buffers on the way: sockets alone may hold 32 MB.
 const HUGE: [&str; 3] = [
     "CREATE TABLE {db}.huge (id int PRIMARY KEY, word varchar(2000) NOT NULL) ENGINE = InnoDB",
     "INSERT INTO {db}.huge SELECT seq, repeat('h', 1500) FROM {db}.seq_1_to_80000",

@@ -253,6 +253,7 @@ async fn a_server_that_ends_a_session_or_a_statement_says_why() {
             }
         };
         assert_eq!(error.code(), ErrorCode::SourceUnavailable, "{error}: {:?}", error.detail());
+        assert!(error.message().contains("administrator command"), "{error}: {:?}", error.detail());
         assert_eq!(error.retry(), Retry::Safe);
         // The connections that were idle are gone too, and found out before they are lent.
         assert_eq!(ask(&engine, "SELECT id FROM pg.big WHERE id < 3").await.unwrap().rows(), 2);
