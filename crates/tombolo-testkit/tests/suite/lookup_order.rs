@@ -50,7 +50,7 @@ async fn the_first_rows_of_an_order_end_the_reading() {
     for sql in [
         format!("SELECT o.moment {joined} ORDER BY o.moment DESC LIMIT 20"),
         format!("SELECT o.moment {joined} ORDER BY o.moment LIMIT 20"),
-        format!("SELECT o.moment {joined} AND c.region > 20 ORDER BY o.moment DESC LIMIT 10 OFFSET 200"),
+        format!("SELECT o.moment {joined} ORDER BY o.moment DESC LIMIT 10 OFFSET 200"),
         format!("SELECT o.paid, o.amount {joined} ORDER BY o.paid, o.amount LIMIT 20"),
         format!("SELECT o.paid {joined} WHERE o.amount > 5 ORDER BY o.paid DESC LIMIT 20"),
         format!("SELECT o.id, c.name || '!' AS name {joined} WHERE length(c.name || o.note) > 2 ORDER BY o.id DESC LIMIT 20"),
