@@ -304,6 +304,6 @@ liars! {
     a_left_join_that_is_inner: LeftJoinIsInner is found out by [
         "pushdown/join/keys that are null and come several times", "pushdown/join/left",
         "pushdown/join/left with a condition on one side", "pushdown/join/of three tables",
-        "pushdown/join/with an empty table", "pushdown/join/with itself", "pushdown/window/of a join and below one",
+        "pushdown/join/with an empty table", "pushdown/join/with itself",
     ];
 }
