@@ -241,7 +241,7 @@ impl Rows {
                 Share::Range(lease, range) => {
                     let printed =
                         sql::print(&MysqlDialect { part: Some(range), ..MysqlDialect::default() }, scan, None)?;
-                    Some((lease, format!("{tag} {}", printed.text)))
+                    Some((*lease, format!("{tag} {}", printed.text)))
                 }
                 Share::All => None,
                 Share::Nothing => return Ok(false),

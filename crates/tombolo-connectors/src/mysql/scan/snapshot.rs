@@ -48,7 +48,7 @@ pub(super) struct Part {
 /// What a stream reads.
 pub(super) enum Share {
     /// A range, over a connection whose transaction has begun.
-    Range(Lease, KeyRange),
+    Range(Box<Lease>, KeyRange),
     /// All.
     All,
     /// Nothing, since another reads all.
@@ -128,7 +128,7 @@ impl Part {
                 Some(part) => {
                     let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
                     let (lease, range) = part.ok_or_else(|| Error::internal("a range of keys was read before"))?;
-                    Share::Range(lease, range)
+                    Share::Range(Box::new(lease), range)
                 }
             },
         })
