@@ -121,27 +121,23 @@ async fn where_memory_ends_keys_are_asked_for_again_and_the_rows_are_the_same() 
 }
 
 #[tokio::test]
-async fn what_an_answer_has_beside_the_rows_of_its_keys_is_not_kept() {
+async fn what_an_answer_of_another_key_has_is_not_taken_for_its_own() {
     let mut lab = Lab::new();
-    // The source is asked by house alone, since the other key is no column of its own; to it `a` and `A` are one besides.
+    // To the source `a` and `A` are one.
     lab.sqlite("names").execute(
-        "CREATE TABLE people (id INTEGER PRIMARY KEY, house INTEGER, name TEXT COLLATE NOCASE);
-         INSERT INTO people VALUES (1, 1, 'ab'), (2, 1, 'AB'), (3, 1, 'cd'), (4, 2, 'CD'), (5, 2, 'ab'), (6, 1, 'ab');
-         CREATE INDEX by_house ON people (house); ANALYZE;",
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE);
+         INSERT INTO people VALUES (1, 'a'), (2, 'A'), (3, 'b'), (4, 'B'), (5, 'a'); CREATE INDEX by_name ON people (name); ANALYZE;",
     );
     lab.sqlite("log").execute(
-        "CREATE TABLE calls (id INTEGER PRIMARY KEY, house INTEGER, name TEXT);
-         INSERT INTO calls VALUES (1, 1, 'ba'), (2, 2, 'DC'), (3, 1, 'BA'), (4, 1, 'ba'), (5, 1, 'dc'), (6, 2, 'ba'), (7, 3, 'ba'), (8, 1, 'BA');
-         ANALYZE;",
+        "CREATE TABLE calls (id INTEGER PRIMARY KEY, name TEXT);
+         INSERT INTO calls VALUES (1, 'a'), (2, 'b'), (3, 'A'), (4, 'a'), (5, 'B'), (6, 'b'), (7, 'c'), (8, 'A'); ANALYZE;",
     );
     for sql in [
-        "SELECT c.id, p.id FROM log.calls c JOIN names.people p ON p.house = c.house AND reverse(p.name) = c.name",
-        "SELECT c.id, p.id FROM log.calls c LEFT JOIN names.people p ON p.house = c.house AND reverse(p.name) = c.name",
-        "SELECT c.id, p.id FROM log.calls c JOIN names.people p ON p.name = reverse(c.name)",
+        "SELECT c.id, p.id FROM log.calls c JOIN names.people p ON p.name = c.name",
+        "SELECT c.id, p.id FROM log.calls c LEFT JOIN names.people p ON p.name = c.name",
     ] {
         let (parts, whole) = (answer(&lab, Strategy::Always, sql).await, answer(&lab, Strategy::Never, sql).await);
         assert_same(sql, &parts, &whole);
-        assert!(keys_of(&parts, "names").from_before > 0, "{sql}: {:?}", parts.receipt.sub_queries);
     }
 }
 

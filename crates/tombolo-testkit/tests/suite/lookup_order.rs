@@ -44,6 +44,15 @@ fn asked(receipt: &Receipt) -> &str {
 }
 
 #[tokio::test]
+async fn an_order_that_would_not_come_through_the_join_is_not_asked_for() {
+    let lab = lab().await;
+    let sql = "SELECT o.id FROM shop.orders o JOIN crm.customers c ON c.id = o.customer + 0 ORDER BY o.id LIMIT 20";
+    let (parts, whole) = (answer(&lab, Strategy::Adaptive, sql).await, answer(&lab, Strategy::Never, sql).await);
+    assert_same(sql, &parts, &whole);
+    assert!(!asked(&parts.receipt).contains("ORDER BY"), "{}", asked(&parts.receipt));
+}
+
+#[tokio::test]
 async fn the_first_rows_of_an_order_end_the_reading() {
     let lab = lab().await;
     let joined = "FROM shop.orders o JOIN crm.customers c ON c.id = o.customer";

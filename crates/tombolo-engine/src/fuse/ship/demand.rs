@@ -118,11 +118,20 @@ pub(super) fn scan_in_order<'a>(plan: &'a Plan, demand: &Demand) -> Option<&'a S
     }
     if plan.is::<HashJoinExec>() {
         let (side, _) = side_of(plan, &demand.order)?;
-        return scan_in_order(plan.children().get(side.at()).copied()?, &demand.of_outer(plan));
+        let outer = plan.children().get(side.at()).copied()?;
+        // The order of a side of which something is computed is not known of the joined rows.
+        return if computes(outer) { None } else { scan_in_order(outer, &demand.of_outer(plan)) };
     }
     let order = demand.order_below(plan)?;
     let [input] = plan.children().try_into().ok()?;
     scan_in_order(input, &Demand { rows: demand.rows, order })
+}
+
+/// Whether a value is computed of a plan's rows before they are joined.
+fn computes(plan: &Plan) -> bool {
+    let projection = plan.downcast_ref::<ProjectionExec>();
+    projection.is_some_and(|projection| projection.expr().iter().any(|made| column(&made.expr).is_none()))
+        || (passes_rows(plan) && plan.children().into_iter().any(computes))
 }
 
 fn mapped(order: &[OrderKey], below: impl Fn(usize) -> Option<usize>) -> Option<Vec<OrderKey>> {
