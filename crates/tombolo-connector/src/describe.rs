@@ -95,6 +95,15 @@ impl TableDescription {
             || unique_indexes.map(|index| &index.columns).any(is_held)
     }
 
+    /// Whether an index or a key begins with these columns, in this order.
+    pub fn leads_index(&self, columns: &[&str]) -> bool {
+        let leads = |index: &[String]| index.iter().take(columns.len()).eq(columns);
+        let whole = self.indexes.iter().filter(|index| index.condition.is_none());
+        leads(&self.primary_key)
+            || self.unique_keys.iter().any(|key| leads(key))
+            || whole.map(|index| &index.columns).any(|columns| leads(columns))
+    }
+
     /// How many values a column has, where that is known: as many as there are rows where no two share one.
     pub fn distinct(&self, column: &str) -> Option<f64> {
         let rows = self.statistics.rows.value().filter(|_| self.has_key_among(|name| name == column));

@@ -83,15 +83,7 @@ pub(crate) fn distinct(scan: &Scan, at: usize) -> Option<f64> {
 }
 
 pub(crate) fn is_indexed(scan: &Scan, at: usize) -> bool {
-    scan.column_origin(at).is_some_and(|(table, column)| leads_index(&table.description, column.field.name()))
-}
-
-/// Whether an index or a key of a table begins with a column.
-pub(crate) fn leads_index(table: &TableDescription, column: &str) -> bool {
-    let leads = |columns: &[String]| columns.first().is_some_and(|first| first == column);
-    leads(&table.primary_key)
-        || table.unique_keys.iter().any(|key| leads(key))
-        || table.indexes.iter().any(|index| index.condition.is_none() && leads(&index.columns))
+    scan.column_origin(at).is_some_and(|(table, column)| table.description.leads_index(&[column.field.name()]))
 }
 
 /// What shipping keys to one scan depends on. The figures are the source's own, or guesses where it has none.

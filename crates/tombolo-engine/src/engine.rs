@@ -8,6 +8,7 @@ use chrono::Utc;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
@@ -17,10 +18,11 @@ use crate::catalog::{Catalog, NamePart, SearchPlace, Source, SourceConfig};
 use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
-use crate::execute::{self, PeakPool, SourceScanPlanner};
-use crate::fuse::{EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins, has_lookup};
+use crate::execute::{self, PeakPool, SharedPlanner, SourceScanExec, SourceScanPlanner};
+use crate::fuse::{CountedJoin, EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins, has_lookup, reading_ms};
 use crate::guardrails::{self, SortLimit};
 use crate::products::Checked;
+use crate::pushdown::{CutPlan, shared_parts};
 use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
 
@@ -295,6 +297,35 @@ impl Engine {
         &self.0.settings
     }
 
+    /// Makes operators of a plan that is cut into sub-queries.
+    async fn physical(
+        &self,
+        logical: LogicalPlan,
+        context: &QueryContext,
+        session: &SessionState,
+    ) -> Result<PhysicalPlan> {
+        let (logical, joins) = if self.0.settings.join_counts {
+            count_joins(logical).map_err(from_datafusion)?
+        } else {
+            (logical, Vec::new())
+        };
+        let scans = Arc::new(SourceScanPlanner::new(context.clone()));
+        let shared = Arc::new(SharedPlanner::default());
+        let planners: Vec<Arc<dyn ExtensionPlanner + Send + Sync>> = vec![
+            Arc::clone(&scans) as _,
+            Arc::clone(&shared) as _,
+            Arc::new(EitherPlanner),
+            Arc::new(JoinCountPlanner),
+        ];
+        let planner = DefaultPhysicalPlanner::with_extension_planners(planners);
+        for part in shared_parts(&logical).map_err(from_datafusion)? {
+            let plan = planner.create_physical_plan(&part.plan, session).await.map_err(from_datafusion)?;
+            shared.add(part.id, plan);
+        }
+        let plan = planner.create_physical_plan(&logical, session).await.map_err(from_datafusion)?;
+        Ok(PhysicalPlan { scans: scans.planned(&plan), plan, joins })
+    }
+
     async fn plan(&self, sql: &str, options: &QueryOptions, attempt: &Attempt) -> Result<Prepared> {
         let Inner { settings, runtime, .. } = self.0.as_ref();
         let pool = PeakPool::new(Arc::clone(&runtime.memory_pool));
@@ -318,13 +349,11 @@ impl Engine {
         let notices = [notices, keys, check::notices(&logical)].concat();
         let logical = Box::pin(self.with_sizes(logical, &options.user)).await?;
         let logical = pushdown::order_joins(logical, settings, &session)?;
-        let logical = pushdown::push_down(logical, settings)?;
-        pushdown::check_guardrails(&logical)?;
-        let (logical, joins) =
-            if settings.join_counts { count_joins(logical).map_err(from_datafusion)? } else { (logical, Vec::new()) };
+        let CutPlan { apart, shared } = pushdown::push_down(logical, settings)?;
+        pushdown::check_guardrails(&apart)?;
 
         let Attempt { id, started, deadline, .. } = attempt.clone();
-        let scans = Arc::new(SourceScanPlanner::new(QueryContext {
+        let context = QueryContext {
             query_id: id.clone(),
             user: options.user.clone(),
             deadline,
@@ -333,13 +362,16 @@ impl Engine {
             reads_first_rows: false,
             runtime,
             session: session.config().clone(),
-        }));
-        let planners: Vec<Arc<dyn ExtensionPlanner + Send + Sync>> =
-            vec![Arc::clone(&scans) as _, Arc::new(EitherPlanner), Arc::new(JoinCountPlanner)];
-        let physical = DefaultPhysicalPlanner::with_extension_planners(planners)
-            .create_physical_plan(&logical, &session)
-            .await
-            .map_err(from_datafusion)?;
+        };
+        let mut chosen = self.physical(apart, &context, &session).await?;
+        if let Some(shared) = shared {
+            // Made apart, each place may be sent the keys of what it is joined with.
+            let shared = self.physical(shared, &context, &session).await?;
+            if settings.shared_rows == Strategy::Always || reading_ms(&shared.plan) <= reading_ms(&chosen.plan) {
+                chosen = shared;
+            }
+        }
+        let PhysicalPlan { plan: physical, scans, joins } = chosen;
         check::check_budgets(&physical)?;
         let physical = match sort_limit {
             Some(limit) => limit.guard(physical)?,
@@ -351,7 +383,7 @@ impl Engine {
             planning_ms: started.instant.elapsed().as_secs_f64() * 1e3,
             started,
             schema: answer_schema(&named, &physical.schema()),
-            scans: scans.planned(&physical),
+            scans,
             plan: physical,
             task: session.task_ctx(),
             joins,
@@ -363,6 +395,13 @@ impl Engine {
             deadline,
         })
     }
+}
+
+/// A plan that can run, with what its receipt is made from.
+struct PhysicalPlan {
+    plan: Arc<dyn ExecutionPlan>,
+    scans: Vec<Arc<SourceScanExec>>,
+    joins: Vec<Arc<CountedJoin>>,
 }
 
 /// The names of one schema over the types of another, which are those that come.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub key_shipping: KeyShipping,
     /// When an aggregate over a join of two sources is begun in one of them, by groups.
     pub split_aggregates: Strategy,
+    /// When what stands in a statement more than once, such as a query named by WITH, is made once.
+    pub shared_rows: Strategy,
     /// Columns that are compared with columns of other sources as something else than their own type.
     pub type_mappings: Vec<TypeMapping>,
     /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
@@ -61,6 +63,7 @@ impl Default for Settings {
             join_order: JoinOrder::Cost,
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,
+            shared_rows: Strategy::Adaptive,
             type_mappings: Vec::new(),
             pushdown: PushdownRules::ALL,
         }

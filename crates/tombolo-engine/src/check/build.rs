@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
-use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec};
+use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec, inputs};
 use crate::fuse::{CountedJoin, SideCounts, Which};
 use crate::plan::{expr_text, is_across, is_text, type_text};
 use crate::pushdown::NotPushedPart;
@@ -140,7 +140,7 @@ pub(crate) fn kind(join_type: JoinType) -> &'static str {
 /// Bytes that the operators of a plan wrote to temporary files.
 pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0) as u64;
-    own + plan.children().into_iter().map(spilled_bytes).sum::<u64>()
+    own + inputs(plan).into_iter().map(spilled_bytes).sum::<u64>()
 }
 
 /// What a reader should know of a sub-query that was run.

@@ -15,7 +15,7 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::union::UnionExec;
 use tombolo_connector::{Connector, Result, RowCount, Scan, ScanJoin};
 
-use crate::execute::{Budget, Expected, SourceScanExec};
+use crate::execute::{Budget, Expected, SourceScanExec, inputs};
 use crate::fuse::EitherExec;
 
 /// What sources are sure to send, by budget.
@@ -61,7 +61,7 @@ fn add(plan: &Arc<dyn ExecutionPlan>, whole: bool, totals: &mut Totals) {
         return;
     }
     let is_cut = !whole && plan.is::<UnionExec>();
-    for (at, input) in plan.children().into_iter().enumerate() {
+    for (at, input) in inputs(plan).into_iter().enumerate() {
         // Of a union that is cut, some inputs may never be begun; a hash join has its first side before it gives a row.
         if !is_cut {
             add(input, whole || (at == 0 && plan.is::<HashJoinExec>()), totals);

@@ -17,7 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use super::advice::advice;
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
-use crate::execute::{KeyReport, SourceScanExec};
+use crate::execute::{KeyReport, SharedExec, SourceScanExec, inputs};
 use crate::fuse::{CollectKeysExec, Counter, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
 use crate::plan::plain_physical;
 
@@ -103,7 +103,7 @@ impl Steps {
             remote: None,
             estimated_rows: self.estimate(plan),
             actual: self.actuals(plan),
-            inputs: plan.children().into_iter().map(|input| self.step(input)).collect(),
+            inputs: inputs(plan).into_iter().map(|input| self.step(input)).collect(),
         }
     }
 
@@ -283,6 +283,11 @@ impl Steps {
         } else if cast::<EitherExec>(plan).is_some() {
             step.operator = "either".to_owned();
             detail("chosen", "when it is known how many keys there are".to_owned());
+        } else if let Some(shared) = cast::<SharedExec>(plan) {
+            step.operator = "shared".to_owned();
+            let rows =
+                if step.inputs.is_empty() { "as above, not made again" } else { "made once, for all that read them" };
+            detail("rows", format!("#{}, {rows}", shared.id()));
         } else if cast::<UnionExec>(plan).is_some() {
             step.operator = "union".to_owned();
         } else {

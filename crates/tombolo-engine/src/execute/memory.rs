@@ -14,6 +14,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use tokio::sync::Notify;
 use tombolo_connector::{Error, ErrorCode, Result, ResultExt};
 
+use super::shared::inputs;
 use crate::error::from_datafusion;
 use crate::settings::Settings;
 
@@ -61,7 +62,7 @@ pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
 
 /// Whether a plan has a join that cannot spill but could be done by one that can.
 pub fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    (plan.as_ref() as &dyn std::any::Any).is::<HashJoinExec>() || plan.children().into_iter().any(has_hash_join)
+    (plan.as_ref() as &dyn std::any::Any).is::<HashJoinExec>() || inputs(plan).into_iter().any(has_hash_join)
 }
 
 /// One query's view of the shared memory pool, which remembers the most that the query had reserved at once.

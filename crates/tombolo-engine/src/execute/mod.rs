@@ -1,6 +1,7 @@
 //! Physical plan → streams: bounded, cancellable, counted.
 
 mod budget;
+mod buffer;
 mod counted_stream;
 mod counters;
 mod key_filter;
@@ -12,8 +13,10 @@ mod planner;
 mod promise;
 mod row_guard;
 mod scan_exec;
+mod shared;
 
 pub use budget::{Budget, Expected};
+pub use buffer::{Buffer, Draining};
 pub(crate) use counted_stream::with_schema;
 pub use counters::{ScanCounters, ScanSnapshot};
 pub use key_range::KeyRange;
@@ -24,3 +27,4 @@ pub use panics::{CaughtPanics, panicked};
 pub use planner::SourceScanPlanner;
 pub use row_guard::{RowGuardExec, TooMany};
 pub use scan_exec::SourceScanExec;
+pub use shared::{SharedExec, SharedPlanner, inputs};

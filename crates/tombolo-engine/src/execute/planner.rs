@@ -12,6 +12,7 @@ use tombolo_connector::QueryContext;
 
 use super::budget::Budgets;
 use super::scan_exec::SourceScanExec;
+use super::shared::inputs;
 use crate::pushdown::SourceScan;
 
 /// Turns each sub-query of the logical plan into an operator, and remembers it for progress and receipt.
@@ -80,5 +81,5 @@ fn collect_ordered(plan: &Arc<dyn ExecutionPlan>, found: &mut Vec<usize>) {
     {
         found.push(scan.scan().id);
     }
-    plan.children().into_iter().for_each(|input| collect_ordered(input, found));
+    inputs(plan).into_iter().for_each(|input| collect_ordered(input, found));
 }

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, Extension, Join, LogicalPlan, UserDefinedLo
 
 use super::tally::{JoinTally, Which};
 use crate::plan::join_texts;
-use crate::pushdown::SourceScan;
+use crate::pushdown::{Shared, SourceScan, transform_up_with_shared};
 
 /// One join that runs here, and its counts.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) struct JoinCount {
 /// Gives the new plan and its joins. The counters see every row that enters and leaves a join; they change no row.
 pub fn count_joins(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<CountedJoin>>)> {
     let mut joins = Vec::new();
-    let plan = plan.transform_up_with_subqueries(|plan| match plan {
+    let plan = transform_up_with_shared(plan, &mut |plan| match plan {
         LogicalPlan::Join(join) => {
             let (plan, counted) = counted(join, joins.len() + 1)?;
             joins.push(counted);
@@ -78,7 +78,7 @@ pub fn count_joins(plan: LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<CountedJoi
         }
         other => Ok(Transformed::no(other)),
     })?;
-    Ok((plan.data, joins))
+    Ok((plan, joins))
 }
 
 fn counted(join: Join, id: usize) -> Result<(LogicalPlan, Arc<CountedJoin>)> {
@@ -135,6 +135,7 @@ fn tables_of(plan: &LogicalPlan) -> Vec<String> {
                 }
             }
         }
+        nodes.extend(Shared::of(node).map(|shared| shared.plan.as_ref()));
         nodes.extend(node.inputs().into_iter().rev());
     }
     tables

@@ -11,6 +11,7 @@ use tombolo_connector::{Error, ErrorCode, Scan, ScanAggregate, ScanJoin, ScanTab
 
 use super::node::SourceScan;
 use super::restricts::restricted;
+use super::shared::Shared;
 use crate::catalog::guardrails::{TableRules, grouped, refused};
 
 /// Refuses a plan that breaks a rule about predicates.
@@ -25,6 +26,9 @@ fn visit(plan: &LogicalPlan, fetch: Option<usize>) -> Result<()> {
     {
         let held = Held { columns: BTreeSet::new(), fetch };
         return held.walk(&scan.scan, &|table, held| check_table(scan, table, held));
+    }
+    if let Some(shared) = Shared::of(plan) {
+        return visit(&shared.plan, None);
     }
     let below = match plan {
         LogicalPlan::Limit(limit) => match (limit.get_skip_type()?, limit.get_fetch_type()?) {

@@ -10,19 +10,24 @@ mod guardrails;
 mod node;
 mod order;
 mod restricts;
+mod shared;
 mod sorted;
 mod split;
 mod top_rows;
 mod walk;
 
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Extension, LogicalPlan};
 use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
-use crate::settings::{JoinOrder, Settings};
+use crate::settings::{JoinOrder, Settings, Strategy};
 pub use either::Either;
 pub use node::{NotPushedPart, SourceScan};
+pub use shared::{Shared, shared_parts, transform_up_with_shared};
 
 /// Puts the joins of an optimised plan into the order that is expected to move and to work least.
 ///
@@ -35,6 +40,15 @@ pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionStat
     order::order_joins(plan, settings, session).map_err(from_datafusion)
 }
 
+/// A plan that is cut into sub-queries.
+#[derive(Debug)]
+pub struct CutPlan {
+    /// What is the same in several places is made in each of them.
+    pub apart: LogicalPlan,
+    /// The same plan in which it is made once, where there is anything of the kind.
+    pub shared: Option<LogicalPlan>,
+}
+
 /// Cuts an optimised plan into sub-queries.
 ///
 /// What the settings' push-down rules leave out is not offered: with none of them, sources are asked for whole columns of their
@@ -42,9 +56,28 @@ pub fn order_joins(plan: LogicalPlan, settings: &Settings, session: &SessionStat
 ///
 /// # Errors
 /// Only where the plan cannot be rebuilt, which would be a defect.
-pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<LogicalPlan> {
-    let plan = top_rows::top_rows_first(plan).and_then(|plan| walk::push_down(plan, settings));
-    plan.and_then(|plan| sorted::offer_orders(plan, settings)).map_err(from_datafusion)
+pub fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<CutPlan> {
+    cut(plan, settings).map_err(from_datafusion)
+}
+
+fn cut(plan: LogicalPlan, settings: &Settings) -> datafusion::common::Result<CutPlan> {
+    let plan = walk::push_down(top_rows::top_rows_first(plan)?, settings)?;
+    let plan = sorted::offer_orders(plan, settings)?;
+    // Before sub-queries have numbers, which no two of them share.
+    let shared = if settings.shared_rows == Strategy::Never { None } else { shared::share(&plan)? };
+    Ok(CutPlan { apart: numbered(plan)?, shared: shared.map(numbered).transpose()? })
+}
+
+/// Numbers the sub-queries from left to right.
+fn numbered(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let mut next = 0;
+    transform_up_with_shared(plan, &mut |plan| {
+        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
+        let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>() else { return Ok(Transformed::no(plan)) };
+        next += 1;
+        let node = Arc::new(SourceScan { id: next, ..scan.clone() });
+        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+    })
 }
 
 /// Refuses a plan of sub-queries that breaks a guardrail about predicates: `require`, `deny_full_scan`, and queries in a source's

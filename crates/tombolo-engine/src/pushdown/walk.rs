@@ -30,28 +30,14 @@ pub(super) fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
     let mut walk = Walk::new(settings);
-    let plan = match walk.visit(plan.clone())? {
-        Walked::There(candidate) => walk.leaf(*candidate),
+    match walk.visit(plan.clone())? {
+        Walked::There(candidate) => Ok(walk.leaf(*candidate)),
         Walked::Here(_) => {
             walk.keep_order = true;
             let walked = walk.visit(plan)?;
-            walk.finish(walked)?
+            walk.finish(walked)
         }
-    };
-    numbered(plan)
-}
-
-/// Numbers the sub-queries from left to right.
-fn numbered(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let mut next = 0;
-    let plan = plan.transform_down_with_subqueries(|plan| {
-        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
-        let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>() else { return Ok(Transformed::no(plan)) };
-        next += 1;
-        let node = Arc::new(SourceScan { id: next, ..scan.clone() });
-        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
-    })?;
-    Ok(plan.data)
+    }
 }
 
 pub(super) struct Walk {

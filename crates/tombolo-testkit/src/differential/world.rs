@@ -159,13 +159,14 @@ impl World {
                 name: "nothing pushed down".to_owned(),
                 engine: settings(&|settings| {
                     (settings.pushdown, settings.join_order) = (PushdownRules::NONE, JoinOrder::Written);
+                    settings.shared_rows = Strategy::Never;
                 }),
             },
             Way {
                 name: "one stream, batches of two rows".to_owned(),
                 engine: settings(&|settings| {
                     (settings.parallel, settings.batch_size, settings.join_counts) = (1, 2, false);
-                    settings.join_order = JoinOrder::Worst;
+                    (settings.join_order, settings.shared_rows) = (JoinOrder::Worst, Strategy::Always);
                 }),
             },
         ];
@@ -179,6 +180,7 @@ impl World {
             let change = |settings: &mut Settings| {
                 (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
                 (settings.split_aggregates, settings.join_order) = (Strategy::Always, JoinOrder::Worst);
+                settings.shared_rows = Strategy::Always;
             };
             ways.push(Way { name: name.to_owned(), engine: settings(&change) });
         }

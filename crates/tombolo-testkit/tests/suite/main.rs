@@ -36,6 +36,7 @@ mod postgres;
 mod pushdown;
 mod receipts;
 mod shards;
+mod shared_rows;
 mod split_aggregates;
 mod stopping;
 mod tpch;

@@ -97,6 +97,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         "When an aggregate over a join of two sources is begun in one of them, by groups: where that is expected to cost less, wherever it is right, or never.",
     ),
     spec(
+        "shared_rows",
+        OptionKind::Choice(STRATEGIES),
+        Some("adaptive"),
+        "When what a statement has more than once, such as a query that WITH names, is made once for all that read it: where that is \
+         expected to cost less, always, or never.",
+    ),
+    spec(
         "type_mappings",
         OptionKind::Text,
         None,
@@ -211,6 +218,7 @@ impl Federation {
         shipping.batch_keys = all.integer("key_batch").unwrap_or(shipping.batch_keys);
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
         settings.split_aggregates = strategy("split_aggregates");
+        settings.shared_rows = strategy("shared_rows");
         settings.type_mappings = TypeMapping::parse_list(all.text("type_mappings").unwrap_or_default())?;
         settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {

@@ -14,8 +14,7 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use futures::{FutureExt, StreamExt};
 
-use super::buffer::Buffer;
-use crate::execute::least_and_greatest;
+use crate::execute::{Buffer, least_and_greatest};
 
 /// The distinct keys of one side of a join, between the operator that reads that side and the scans that wait for them.
 pub(super) struct KeyCollector {

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
+use datafusion::physical_plan::ExecutionPlan;
 use tombolo_connector::Scan;
 
 use crate::cost::{KeyTarget, distinct, is_indexed, largest_table};
-use crate::execute::SourceScanExec;
+use crate::execute::{SourceScanExec, inputs};
 
 /// What is known of a scan whose output columns `columns` are compared with keys. `partners` is the number of distinct keys
 /// that the other side's table has, where it is known.
@@ -28,6 +31,15 @@ pub(super) fn target(
         speed: scan.scan().source.speed(),
         spared,
     }
+}
+
+/// The milliseconds that it is expected to take to read all sub-queries of a plan, each with keys where those are expected to pay.
+pub fn reading_ms(plan: &Arc<dyn ExecutionPlan>) -> f64 {
+    let own = plan.downcast_ref::<SourceScanExec>().map_or(0.0, |scan| {
+        let by_keys = scan.supplies().into_iter().map(|supply| supply.report().ship_ms);
+        by_keys.fold(read_all_ms(scan), f64::min)
+    });
+    own + inputs(plan).into_iter().map(reading_ms).sum::<f64>()
 }
 
 /// The milliseconds that it is expected to take to read a scan without keys.

@@ -10,8 +10,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning, PlanProperties};
 use futures::stream::try_unfold;
 
-use super::buffer::Buffer;
 use super::collect::KeyCollector;
+use crate::execute::{Buffer, Draining};
 use crate::one_input::{OneInput, OneInputExec};
 
 /// Reads one side of a join to its end, collects its distinct keys for the scans of the other side, and hands its rows on.
@@ -58,11 +58,11 @@ impl OneInput for CollectKeys {
         let buffer = Arc::new(Mutex::new(Buffer::new(rows, spill)));
         let reading = self.collector.start(input, Arc::clone(&buffer), keys);
         let batches = try_unfold((None, reading, buffer), |(rows, reading, buffer)| async move {
-            let mut rows: Box<Buffer> = match rows {
+            let mut rows: Box<Draining> = match rows {
                 Some(rows) => rows,
                 None => {
                     reading.clone().await.map_err(DataFusionError::Shared)?;
-                    Box::new(buffer.lock().unwrap_or_else(PoisonError::into_inner).take())
+                    Box::new(buffer.lock().unwrap_or_else(PoisonError::into_inner).drain())
                 }
             };
             Ok(rows.next().await?.map(|batch| (batch, (Some(rows), reading, buffer))))

@@ -10,7 +10,6 @@
 //! were not fetched before, joins them, and reads more only if more are wanted. Where the limit is one of an order, the rows of the
 //! one side come from their source in it.
 
-mod buffer;
 mod collect;
 mod convert;
 mod cost;
@@ -22,6 +21,7 @@ mod rule;
 mod shipment;
 
 pub(super) use cost::read_all_ms;
+pub use cost::reading_ms;
 pub use exec::CollectKeysExec;
 pub use lookup::{LookupJoinExec, has_lookup};
 pub use rule::ShipKeysRule;

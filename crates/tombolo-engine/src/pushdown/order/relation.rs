@@ -8,7 +8,7 @@ use tombolo_connector::{Answer, Connector, KeySupport, RowCount, Scan};
 
 use super::graph::Relation;
 use crate::catalog::Source;
-use crate::cost::{KeyTarget, Speed, UNKNOWN_ROWS, largest_table, leads_index};
+use crate::cost::{KeyTarget, Speed, UNKNOWN_ROWS, largest_table};
 use crate::plan::{BaseColumn, base_column, estimated_rows, is_of_one_table};
 use crate::pushdown::SourceScan;
 use crate::pushdown::candidate::Candidate;
@@ -119,7 +119,7 @@ impl Measure {
             return None;
         }
         let base = self.base(column);
-        let is_indexed = base.is_some_and(|base| leads_index(base.table.description(), &base.name));
+        let is_indexed = base.is_some_and(|base| base.table.description().leads_index(&[base.name.as_str()]));
         let target = KeyTarget {
             looked_at: read.looked_at,
             rows: read.rows,

@@ -5,8 +5,8 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use tombolo_connector::{Scan, TableDescription};
 
 use crate::catalog::Source;
-use crate::cost::{KeyTarget, ROW_FOUND, ROW_LOOKED_AT, UNKNOWN_ROWS, largest_table, leads_index, moved};
-use crate::execute::SourceScanExec;
+use crate::cost::{KeyTarget, ROW_FOUND, ROW_LOOKED_AT, UNKNOWN_ROWS, largest_table, moved};
+use crate::execute::{SharedExec, SourceScanExec};
 use crate::fuse::ship::demand::{Demand, passes_rows, scan_in_order, side_of};
 use crate::fuse::ship::rule::{Giver, Join, Plan, ShipKeysRule, Side, Way, estimated_rows, read_all_sides};
 use crate::plan::is_text;
@@ -191,20 +191,7 @@ fn is_in_index_order(node: &SourceScan) -> bool {
         table = Some(of.description.as_ref());
         columns.push(column.field.name().as_str());
     }
-    match (table, columns.as_slice()) {
-        (Some(table), [column]) => leads_index(table, column),
-        (Some(table), columns) => begins_index(table, columns),
-        (None, _) => false,
-    }
-}
-
-/// Whether an index or a key of a table begins with columns.
-fn begins_index(table: &TableDescription, columns: &[&str]) -> bool {
-    let begins =
-        |index: &[String]| index.iter().zip(columns).filter(|(one, other)| one == *other).count() == columns.len();
-    begins(&table.primary_key)
-        || table.unique_keys.iter().any(|key| begins(key))
-        || table.indexes.iter().any(|index| index.condition.is_none() && begins(&index.columns))
+    table.is_some_and(|table: &TableDescription| table.leads_index(&columns))
 }
 
 /// The source of a side that can be read again and again: one sub-query, with nothing above it that keeps anything.
@@ -219,5 +206,6 @@ fn one_source(plan: &Plan) -> Option<&Arc<Source>> {
 fn reads_from(plan: &Plan, source: &Arc<Source>) -> bool {
     let scan = plan.downcast_ref::<SourceScanExec>();
     scan.is_some_and(|scan| Arc::ptr_eq(&scan.scan().source, source))
+        || plan.downcast_ref::<SharedExec>().is_some_and(|shared| reads_from(shared.plan(), source))
         || plan.children().into_iter().any(|input| reads_from(input, source))
 }

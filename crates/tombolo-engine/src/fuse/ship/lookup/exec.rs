@@ -20,7 +20,7 @@ use futures::stream::try_unfold;
 use super::choose::FIRST_PART;
 use super::parts::{LARGEST_PART, Parts};
 use super::told::Told;
-use crate::execute::KeyReport;
+use crate::execute::{KeyReport, inputs};
 use crate::fuse::ship::rule::{Join, Plan, ShipKeysRule, Side, Way, counted};
 use crate::settings::Strategy;
 
@@ -145,7 +145,7 @@ impl LookupJoinExec {
 
 /// Whether a plan has a lookup join, which keeps the rows of its parts in memory.
 pub fn has_lookup(plan: &Plan) -> bool {
-    plan.is::<LookupJoinExec>() || plan.children().into_iter().any(has_lookup)
+    plan.is::<LookupJoinExec>() || inputs(plan).into_iter().any(has_lookup)
 }
 
 fn hash(join: &Plan) -> Result<&HashJoinExec> {
