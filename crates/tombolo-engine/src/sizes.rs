@@ -46,25 +46,22 @@ impl Engine {
         }
         let statements = asked.iter().map(|(name, _)| statement(name)).collect();
         let deadline = Instant::now() + self.settings().counting_time;
-        let mut slow: BTreeSet<usize> = (0..asked.len()).collect();
+        // What is slow is not tried again for a while either.
+        let mut counts = vec![MOST_ROWS + 1; asked.len()];
         for (at, values) in self.read_values(statements, user, deadline).await {
-            let Some(count) = values.first().and_then(|count| count.parse().ok()) else { continue };
-            slow.remove(&at);
-            let (name, table) = asked[at];
+            if let Some(count) = values.first().and_then(|count| count.parse().ok()) {
+                counts[at] = count;
+            }
+        }
+        let mut observers = BTreeMap::new();
+        for ((name, table), count) in asked.into_iter().zip(counts) {
             if let Some(observed) = table.source.observed() {
                 observed.count(&table.description.table, count);
-                observed.save();
+                observers.insert(table.source.name(), observed);
             }
             rows.insert(name.clone(), count);
         }
-        for at in slow {
-            // It is not tried again for a while either.
-            let (_, table) = asked[at];
-            if let Some(observed) = table.source.observed() {
-                observed.count(&table.description.table, MOST_ROWS + 1);
-                observed.save();
-            }
-        }
+        observers.values().for_each(|observed| observed.save());
         rows.retain(|_, count| *count <= MOST_ROWS);
         if rows.is_empty() { Ok(plan) } else { with_rows(plan, &rows) }
     }
