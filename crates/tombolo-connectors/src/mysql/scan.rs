@@ -9,12 +9,11 @@ use std::time::Instant;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::{DataFusionError, JoinType};
+use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
-use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanJoin, ScanReader, TableRef};
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, TableRef};
 
 use self::column::{ColumnReader, Wire};
 use self::snapshot::{Share, Snapshots};
@@ -34,9 +33,6 @@ const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Begins to read in one snapshot.
 const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
-/// Has MariaDB join by hashing, and as it was told to by others.
-const HASH_JOINS: [&str; 2] = ["SET join_cache_level = 4", "SET join_cache_level = DEFAULT"];
-
 /// Reads one accepted tree.
 #[derive(Debug)]
 pub(super) struct MysqlReader {
@@ -49,9 +45,6 @@ pub(super) struct MysqlReader {
     /// Who asks, as a comment of the statement.
     tag: String,
     snapshots: Snapshots,
-    /// Whether a join has no index that serves. MariaDB compares each row with each then, unless it is told to join by hashing; with
-    /// that it reads whole tables where an index would serve.
-    joins_without_index: bool,
 }
 
 /// The most streams over one table.
@@ -94,22 +87,6 @@ fn plain_table(scan: &Scan) -> Option<(TableRef, TableProfile)> {
     }
 }
 
-/// Whether an index finds the partners of a row: of an inner join on either side, of another one on the side that is looked into.
-/// What is grouped before it is joined gets one from the server.
-fn is_served(join: &ScanJoin) -> bool {
-    let serves = |side: &Scan, key: &Expr| {
-        let at = key.try_as_col().and_then(|column| side.schema().maybe_index_of_column(column));
-        let origin = at.and_then(|at| side.column_origin(at));
-        origin.is_some_and(|(table, column)| table.description.leads_index(&[column.field.name()]))
-    };
-    let is_served = |(left, right): &(Expr, Expr)| match join.join_type {
-        JoinType::Inner => serves(&join.left, left) || serves(&join.right, right),
-        JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => serves(&join.left, left),
-        _ => serves(&join.right, right),
-    };
-    join.on.is_empty() || join.on.iter().any(is_served)
-}
-
 impl MysqlReader {
     pub(super) fn new(
         client: Arc<Client>,
@@ -125,9 +102,7 @@ impl MysqlReader {
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
         let snapshots = Snapshots::new(Arc::clone(&client), parts);
-        let joins_without_index = scan.any(&|scan| matches!(scan, Scan::Join(join) if !is_served(join)));
-        let scan = Arc::new(scan);
-        Self { client, dialect, scan, schema, batch_size, deadline, tag, snapshots, joins_without_index }
+        Self { client, dialect, scan: Arc::new(scan), schema, batch_size, deadline, tag, snapshots }
     }
 }
 
@@ -167,7 +142,6 @@ impl ScanReader for MysqlReader {
             statement: format!("{} {}", self.tag, printed.text),
             part,
             deadline: self.deadline,
-            joins_without_index: self.joins_without_index,
             lease: None,
             has_ended: false,
             schema: Arc::clone(&self.schema),
@@ -197,7 +171,6 @@ struct Rows {
     /// What this stream reads, where there are several.
     part: Option<Part>,
     deadline: Option<Instant>,
-    joins_without_index: bool,
     /// The connection, from the first poll on.
     lease: Option<Lease>,
     /// Whether the server has said that these were all.
@@ -289,11 +262,9 @@ impl Rows {
         let (limit, lift) = limit.unzip();
         // The transaction of one stream of several began with those of the others.
         let begin = if is_begun { None } else { Some(BEGIN.to_owned()) };
-        let is_hashed = self.joins_without_index && lease.connection().is_mariadb();
-        let [hash, as_before] = HASH_JOINS.map(|set| is_hashed.then(|| set.to_owned()));
-        let begin: Vec<String> = limit.into_iter().chain(hash).chain(begin).collect();
-        // What was set would bind the connection's next query.
-        let end: Vec<String> = std::iter::once("COMMIT".to_owned()).chain(lift).chain(as_before).collect();
+        let begin: Vec<String> = limit.into_iter().chain(begin).collect();
+        // The limit would bind the questions of the connection's next query.
+        let end: Vec<String> = std::iter::once("COMMIT".to_owned()).chain(lift).collect();
         self.definitions = self.begin(lease.connection(), &begin.join("; "), &end.join("; ")).await?;
         self.lease = Some(lease);
         Ok(true)

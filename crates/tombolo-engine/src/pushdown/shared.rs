@@ -3,11 +3,11 @@
 //! What a `WITH` names is put in wherever it is read, so that conditions reach the sources; what is the same in several places after
 //! that is found here. Its rows are then also the same in all of them, however its tables change meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion, TreeNodeRewriter};
 use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, Projection, Sort, SortExpr, UserDefinedLogicalNodeCore};
 use tombolo_connector::Scan;
@@ -86,7 +86,8 @@ fn collect_parts(plan: &LogicalPlan, parts: &mut Vec<Shared>) -> Result<()> {
     Ok(())
 }
 
-/// Rewrites a plan from the leaves up, and what makes shared rows once.
+/// Rewrites a plan from the leaves up, and once what is in it in several places: what makes shared rows, and sub-selects that are
+/// equal, which stay so and are run once.
 ///
 /// # Errors
 /// What the rewriting says.
@@ -94,27 +95,37 @@ pub fn transform_up_with_shared(
     plan: LogicalPlan,
     rewrite: &mut dyn FnMut(LogicalPlan) -> Result<Transformed<LogicalPlan>>,
 ) -> Result<LogicalPlan> {
-    transform_up(plan, &mut BTreeMap::new(), rewrite)
+    Ok(plan.rewrite(&mut Rewriting { rewrite, done: HashMap::new() })?.data)
 }
 
-fn transform_up(
-    plan: LogicalPlan,
-    made: &mut BTreeMap<usize, Arc<LogicalPlan>>,
-    rewrite: &mut dyn FnMut(LogicalPlan) -> Result<Transformed<LogicalPlan>>,
-) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|plan| {
-        let Some(Shared { id, plan: input }) = Shared::of(&plan) else { return rewrite(plan) };
-        let input = match made.get(id) {
-            Some(input) => Arc::clone(input),
-            None => {
-                let input = Arc::new(transform_up(input.as_ref().clone(), made, rewrite)?);
-                made.insert(*id, Arc::clone(&input));
-                input
-            }
-        };
+struct Rewriting<'a> {
+    rewrite: &'a mut dyn FnMut(LogicalPlan) -> Result<Transformed<LogicalPlan>>,
+    done: HashMap<LogicalPlan, LogicalPlan>,
+}
+
+impl Rewriting<'_> {
+    fn once(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        if let Some(done) = self.done.get(plan) {
+            return Ok(done.clone());
+        }
+        let done = plan.clone().rewrite(self)?.data;
+        self.done.insert(plan.clone(), done.clone());
+        Ok(done)
+    }
+}
+
+impl TreeNodeRewriter for Rewriting<'_> {
+    type Node = LogicalPlan;
+
+    fn f_down(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        plan.map_subqueries(|subquery| self.once(&subquery).map(Transformed::yes))
+    }
+
+    fn f_up(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let Some(Shared { id, plan: input }) = Shared::of(&plan) else { return (self.rewrite)(plan) };
+        let input = Arc::new(self.once(input)?);
         Ok(Transformed::yes(Shared { id: *id, plan: input }.into_plan()))
-    })?;
-    Ok(plan.data)
+    }
 }
 
 /// The plan in which what stands in it more than once is made once, where there is anything of the kind.

@@ -29,14 +29,17 @@ const MAX_MESSAGE_BYTES: usize = (1 << 30) + (1 << 20);
 /// What is set for as long as a connection lasts: text in one form, and SQL that means what the standard says. Sorting looks
 /// at so many bytes of a text; see [`crate::mysql::native::MAX_SORTED_BYTES`]. A reader that is slow is not a reader that is
 /// gone. MariaDB's cache of sub-queries takes texts that its collation holds to be equal for one text, though the sub-query
-/// tells them apart; MySQL has none, and passes over what stands in a comment for MariaDB.
+/// tells them apart; MySQL has none, and passes over what stands in a comment for MariaDB. Nor does MariaDB join by hashing
+/// unless it is told to, and compares each row with each where no index serves. Where one does, it still is the better choice as a
+/// rule: whole tables joined through an index that is larger than the server's buffers took fifteen times as long, while the few
+/// rows of a condition that the server thinks to be many took a fourth.
 ///
 /// MySQL from 8.0 on keeps statistics for a day, so that a table that has just been filled would seem to be empty; MariaDB
 /// passes over comments for that one.
 const SETTINGS: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_bin, time_zone = '+00:00', \
                         sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT', max_sort_length = 8192, \
                         sort_buffer_size = 2097152, group_concat_max_len = 16777216, net_write_timeout = 3600, \
-                        autocommit = 1 /*M!, optimizer_switch = 'subquery_cache=off', \
+                        autocommit = 1 /*M!, optimizer_switch = 'subquery_cache=off', join_cache_level = 4, \
                         join_buffer_size = 4194304, join_buffer_space_limit = 16777216 */ \
                         /*!80000 , information_schema_stats_expiry = 0 */; \
                         SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";

@@ -10,6 +10,10 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
     let unlike = |why: &str| Err(format!("function `{name}` {why}"));
     match (name, arguments) {
         ("upper" | "lower" | "initcap", _) => unlike("folds letters by the column's collation in MySQL"),
+        ("abs", [number]) if matches!(number.facts.data_type, DataType::Int64 | DataType::Decimal128(..)) => {
+            natural(number)?;
+            Ok(Value::atom(format!("abs({})", number.sql), Facts::new(number.facts.data_type.clone())))
+        }
         ("round" | "floor" | "ceil" | "trunc", _) => unlike("rounds by its own rules in MySQL"),
         ("character_length" | "char_length" | "length", [text]) => {
             Ok(Value::atom(format!("char_length({})", text_argument(text, name)?), Facts::new(DataType::Int32)))
@@ -35,6 +39,13 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
             }
             _ => unlike("with a length that is not a positive literal is computed here"),
         },
+        ("right", [text, length]) => match integer(length) {
+            Some(length) if (0..=i64::from(i32::MAX)).contains(&length) => {
+                text_call(text, name, |sql| format!("right({sql}, {length})"))
+            }
+            _ => unlike("with a length that is not a positive literal is computed here"),
+        },
+        ("reverse", [text]) => text_call(text, name, |sql| format!("reverse({sql})")),
         ("btrim" | "trim", [text]) => text_call(text, name, |sql| format!("trim({sql})")),
         ("ltrim", [text]) => text_call(text, name, |sql| format!("ltrim({sql})")),
         ("rtrim", [text]) => text_call(text, name, |sql| format!("rtrim({sql})")),

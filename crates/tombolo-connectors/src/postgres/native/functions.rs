@@ -9,6 +9,15 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
     let unlike = |why: &str| Err(format!("function `{name}` {why}"));
     match (name, arguments) {
         ("upper" | "lower" | "initcap", _) => unlike("folds letters by the database's locale in PostgreSQL"),
+        ("abs", [number]) if is_signed(&number.facts.data_type) => {
+            natural(number)?;
+            Ok(Value::atom(format!("abs({})", number.sql), Facts::new(number.facts.data_type.clone())))
+        }
+        ("floor" | "ceil", [number]) if number.facts.data_type == DataType::Float64 => {
+            natural(number)?;
+            let facts = Facts { negative_zero: true, ..Facts::new(DataType::Float64) };
+            Ok(Value::atom(format!("{name}({})", number.sql), facts))
+        }
         ("round" | "floor" | "ceil" | "trunc", _) => unlike("rounds by its own rules in PostgreSQL"),
         ("character_length" | "char_length" | "length", [text]) => {
             Ok(Value::atom(format!("length({})", text_argument(text, name)?), Facts::new(DataType::Int32)))
@@ -33,6 +42,22 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
                 text_call(text, name, |sql| format!("\"left\"({sql}, {length})"))
             }
             _ => unlike("with a length that is not a positive literal is computed here"),
+        },
+        ("right", [text, length]) => match integer(length) {
+            Some(length) if (0..=i64::from(i32::MAX)).contains(&length) => {
+                text_call(text, name, |sql| format!("\"right\"({sql}, {length})"))
+            }
+            _ => unlike("with a length that is not a positive literal is computed here"),
+        },
+        ("reverse", [text]) => text_call(text, name, |sql| format!("reverse({sql})")),
+        ("split_part", [text, part, at]) if is_plain_text(part) => match integer(at) {
+            Some(at) if (1..=i64::from(i32::MAX)).contains(&at) => {
+                // The collation says which texts are alike, and may be one that PostgreSQL cannot cut by.
+                let sql = collated(text_argument(text, name)?, text.facts.collation.as_deref(), Comparison::Equality);
+                let facts = Facts { collation: joint([text]), ..text_facts() };
+                Ok(Value::atom(format!("split_part({sql}, {}, {at})", part.sql), facts))
+            }
+            _ => unlike("of a part that is not a positive literal is computed here"),
         },
         ("btrim" | "trim", [text]) => text_call(text, name, |sql| format!("btrim({sql})")),
         ("ltrim", [text]) => text_call(text, name, |sql| format!("ltrim({sql})")),
@@ -117,6 +142,11 @@ pub(super) fn has_window(function: &str) -> Shipped<()> {
     }
 }
 
+/// Whether numbers of a type have a sign.
+fn is_signed(data_type: &DataType) -> bool {
+    data_type.is_signed_integer() || data_type.is_floating() || matches!(data_type, DataType::Decimal128(..))
+}
+
 /// Whether the greatest of several values is the same by any rule of comparing.
 fn is_ordered(data_type: &DataType) -> bool {
     data_type.is_signed_integer()
@@ -150,14 +180,15 @@ fn text_call(value: &Value, name: &str, print: impl FnOnce(&str) -> String) -> S
 /// A part of a date or a timestamp. The year before 1 is -1 in PostgreSQL and 0 here.
 fn date_part(part: &Value, time: &Value) -> Shipped {
     let part = part.literal.as_ref().and_then(scalar_text).unwrap_or_default().to_ascii_lowercase();
-    let is_time = matches!(time.facts.data_type, DataType::Timestamp(_, None));
+    let is_time = matches!(time.facts.data_type, DataType::Timestamp(..));
     if !is_time && time.facts.data_type != DataType::Date32 {
         return Err(format!("`date_part` of {} is computed here", time.facts.data_type));
     }
-    let of = |part: &str| format!("extract({part} FROM {})::int4", time.sql);
+    let sql = in_utc(time, "date_part")?;
+    let of = |part: &str| format!("extract({part} FROM {sql})::int4");
     let text = match part.as_str() {
         "year" => {
-            let text = format!("{} + (extract(year FROM {}) < 0)::int4", of("year"), time.sql);
+            let text = format!("{} + (extract(year FROM {sql}) < 0)::int4", of("year"));
             return Ok(Value::new(text, Level::Add, Facts::new(DataType::Int32)));
         }
         "quarter" | "month" | "week" | "day" | "doy" | "dow" => of(&part),
@@ -169,14 +200,27 @@ fn date_part(part: &Value, time: &Value) -> Shipped {
 
 fn date_trunc(part: &Value, time: &Value) -> Shipped {
     let part = part.literal.as_ref().and_then(scalar_text).unwrap_or_default().to_ascii_lowercase();
-    if !matches!(time.facts.data_type, DataType::Timestamp(_, None)) {
+    let DataType::Timestamp(_, zone) = &time.facts.data_type else {
         return Err(format!("`date_trunc` of {} is computed here", time.facts.data_type));
-    }
+    };
     match part.as_str() {
         "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second" => {
-            let facts = Facts::new(time.facts.data_type.clone());
-            Ok(Value::atom(format!("date_trunc('{part}', {})", time.sql), facts))
+            let text = format!("date_trunc('{part}', {})", in_utc(time, "date_trunc")?);
+            let text = if zone.is_some() { format!("({text} AT TIME ZONE 'UTC')") } else { text };
+            Ok(Value::atom(text, Facts::new(time.facts.data_type.clone())))
         }
         _ => Err(format!("`date_trunc` to `{part}` is computed here")),
+    }
+}
+
+/// A date or a timestamp as what a clock shows; one with a zone in UTC, where that is its zone. Of these the engine cuts none that
+/// nanoseconds since 1970 cannot tell, and says so; PostgreSQL cuts all.
+fn in_utc(time: &Value, name: &str) -> Shipped<String> {
+    match &time.facts.data_type {
+        DataType::Timestamp(_, Some(zone)) if zone.as_ref() == "UTC" => {
+            Ok(format!("({} AT TIME ZONE 'UTC')", time.at(Level::Atom)))
+        }
+        DataType::Timestamp(_, Some(zone)) => Err(format!("`{name}` in the zone {zone} is computed here")),
+        _ => Ok(time.sql.clone()),
     }
 }

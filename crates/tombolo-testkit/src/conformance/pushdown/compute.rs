@@ -58,7 +58,17 @@ pub(super) fn trials() -> Vec<Trial> {
         compute(
             "replace and reverse",
             "texts",
-            &["replace(t, 'a', 'b')", "replace(t, 'a', '')", "reverse(t)", "repeat(t, 2)", "lpad(t, 3, '*')"],
+            &[
+                "replace(t, 'a', 'b')",
+                "replace(t, 'a', '')",
+                "reverse(t)",
+                "repeat(t, 2)",
+                "lpad(t, 3, '*')",
+                "split_part(t, 'a', 1)",
+                "split_part(t, 'a', 2)",
+                "right(t, 0)",
+                "right(t, 100)",
+            ],
         ),
         compute(
             "strpos and starts_with",
@@ -66,6 +76,7 @@ pub(super) fn trials() -> Vec<Trial> {
             &["strpos(t, 'b')", "starts_with(t, 'a')", "strpos(t, '\u{301}')", "ends_with(t, 'a')"],
         ),
         compute("abs", "floats", &["abs(plain)", "abs(f64)"]),
+        compute("abs of integers and decimals", "orders", &["abs(customer_id)", "abs(-quantity)", "abs(amount)"]),
         compute(
             "round, floor and ceil",
             "floats",
@@ -98,6 +109,7 @@ pub(super) fn trials() -> Vec<Trial> {
                 "date_trunc('week', placed)",
             ],
         ),
+        zoned(),
         compute(
             "dates and intervals",
             "orders",
@@ -133,4 +145,19 @@ pub(super) fn trials() -> Vec<Trial> {
         compute("casts of truth values", "truths", &["CAST(a AS INTEGER)", "CAST(a AS VARCHAR)"]),
         compute("hashes", "texts", &["md5(t)"]),
     ]
+}
+
+/// Of times that nanoseconds can tell: the engine cuts no others that have a zone.
+fn zoned() -> Trial {
+    let exprs = [
+        "date_part('year', utc_us)",
+        "date_part('hour', utc_us)",
+        "date_part('dow', berlin_us)",
+        "date_trunc('day', utc_us)",
+        "date_trunc('week', utc_us)",
+        "date_trunc('month', offset_us)",
+    ];
+    let told = "utc_us > TIMESTAMP '1700-01-01T00:00:00Z' AND utc_us < TIMESTAMP '2200-01-01T00:00:00Z'";
+    let list = exprs.map(|expr| format!("SELECT id, {expr} AS x FROM {{s}}.zoned WHERE {told}"));
+    statements(Operator::Compute, "parts of a timestamp with a zone", &list)
 }
