@@ -6,6 +6,7 @@ mod computed_not_in;
 mod constant_subquery;
 mod constants;
 mod dependencies;
+mod exists_value;
 mod in_list;
 mod like_escape;
 mod literal_sides;
@@ -45,7 +46,9 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => rules.extend([each_node(computed_not_in::RULE), rule]),
-            "scalar_subquery_to_join" => rules.extend([each_node(constant_subquery::RULE), rule]),
+            "scalar_subquery_to_join" => {
+                rules.extend([each_node(exists_value::RULE), each_node(constant_subquery::RULE), rule]);
+            }
             "replace_distinct_aggregate" | "eliminate_join" | "optimize_projections" => {
                 rules.extend([each_node(dependencies::RULE), rule]);
             }
