@@ -46,7 +46,8 @@ impl ConnectorFactory for MysqlFactory {
         let config = Config::try_new(options)?;
         let client = Arc::new(Client::try_new(name, config.clone())?);
         let server = catalog::server(&client).await?;
-        let dialect = MysqlDialect { has_windows: server.has_windows(), part: None };
+        let (has_windows, confuses_windows) = (server.has_windows(), server.product == "MariaDB");
+        let dialect = MysqlDialect { has_windows, confuses_windows, part: None };
         let capabilities = capabilities(&config, &server);
         Ok(Arc::new(Mysql { client, config, capabilities, dialect, server }))
     }

@@ -38,6 +38,8 @@ const MAX_SCALE: i8 = 30;
 pub(super) struct MysqlDialect {
     /// Whether the server has window functions.
     pub(super) has_windows: bool,
+    /// Whether it gives wrong rows where one select has windows of several orders, as MariaDB 10.11 does.
+    pub(super) confuses_windows: bool,
     /// The part that is read of the one table.
     pub(super) part: Option<KeyRange>,
 }
@@ -428,6 +430,10 @@ impl Dialect for MysqlDialect {
             return Err("this version of MySQL has no window functions".to_owned());
         }
         functions::has_window(function)
+    }
+
+    fn mixes_windows(&self) -> bool {
+        !self.confuses_windows
     }
 
     fn rank(&self, call: String) -> String {

@@ -160,6 +160,11 @@ pub trait Dialect: Debug + Send + Sync {
         Err(format!("`{function}` over a window is not known to be the same in {}", self.name()))
     }
 
+    /// Whether windows of several partitions and orders may stand in one select.
+    fn mixes_windows(&self) -> bool {
+        true
+    }
+
     /// Prints a number that ranks rows, which has no sign in the engine.
     fn rank(&self, call: String) -> String {
         call

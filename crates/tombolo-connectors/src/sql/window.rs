@@ -28,8 +28,12 @@ impl Compiler<'_> {
         output: &DFSchema,
     ) -> Shipped<Block> {
         let mut block = block;
+        let mixes = self.dialect.mixes_windows();
+        if !mixes && !are_alike(windows) {
+            return Err(format!("windows of several orders are computed here: {} mixes them up", self.dialect.name()));
+        }
         // Of several windows in one select none may be computed of another.
-        let is_free = block.is_plain() || (block.is_windowed() && !block.is_limited());
+        let is_free = block.is_plain() || (block.is_windowed() && mixes && !block.is_limited());
         if !is_free || names_any(windows, schema, &block) {
             block = self.wrap(block, false);
         }
@@ -219,6 +223,17 @@ fn names_any(windows: &[Expr], schema: &DFSchema, block: &Block) -> bool {
 /// What is made of the values of other rows: a value of the same kind, and null where there is no such row.
 fn of_rows(value: Value, call: impl FnOnce(&str) -> String) -> Value {
     Value::atom(call(&value.sql), value.facts)
+}
+
+/// Whether calls are over windows of one partition and order.
+fn are_alike(windows: &[Expr]) -> bool {
+    let window = |expr: &Expr| match expr.clone().unalias() {
+        Expr::WindowFunction(call) => Some((call.params.partition_by.clone(), call.params.order_by.clone())),
+        _ => None,
+    };
+    let mut all = windows.iter().map(window);
+    let first = all.next();
+    all.all(|other| first.as_ref() == Some(&other))
 }
 
 /// A literal number of rows, at least so many.

@@ -1,4 +1,6 @@
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::physical_expr::expressions::Column;
@@ -17,7 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use super::advice::advice;
 use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
-use crate::execute::{KeyReport, SharedExec, SourceScanExec, inputs};
+use crate::execute::{KeyReport, SharedExec, SourceScanExec};
 use crate::fuse::{CollectKeysExec, Counter, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
 use crate::plan::plain_physical;
 
@@ -38,7 +40,7 @@ const PLUMBING: &[&str] = &[
 /// Tells a physical plan as steps; with `analyzed`, with what was seen when it ran.
 pub(crate) fn steps(plan: &Arc<dyn ExecutionPlan>, analyzed: bool) -> PlanStep {
     let mut next = 0;
-    let mut root = Steps { analyzed, statistics: StatisticsContext::new() }.step(plan);
+    let mut root = Steps { analyzed, statistics: StatisticsContext::new(), shown: RefCell::default() }.step(plan);
     number(&mut root, &mut next);
     root
 }
@@ -55,6 +57,8 @@ fn number(step: &mut PlanStep, next: &mut usize) {
 struct Steps {
     analyzed: bool,
     statistics: StatisticsContext,
+    /// The shared rows of which it was told what makes them.
+    shown: RefCell<BTreeSet<usize>>,
 }
 
 fn cast<T: 'static>(plan: &Arc<dyn ExecutionPlan>) -> Option<&T> {
@@ -103,7 +107,10 @@ impl Steps {
             remote: None,
             estimated_rows: self.estimate(plan),
             actual: self.actuals(plan),
-            inputs: inputs(plan).into_iter().map(|input| self.step(input)).collect(),
+            inputs: match cast::<SharedExec>(plan) {
+                Some(shared) if self.shown.borrow_mut().insert(shared.id()) => vec![self.step(shared.plan())],
+                _ => plan.children().into_iter().map(|input| self.step(input)).collect(),
+            },
         }
     }
 

@@ -331,6 +331,16 @@ pub(super) fn trials() -> Vec<Trial> {
                 "SELECT id, sum(value) OVER (PARTITION BY grp ORDER BY id) AS s FROM {s}.big",
             ],
         ),
+        window(
+            "of several orders beside each other",
+            &[
+                "SELECT id, sum(1) OVER () AS a, max(word) OVER (ORDER BY id DESC) AS b, \
+                 lead(id, 2) OVER (PARTITION BY k ORDER BY word, id DESC) AS c FROM {s}.ties",
+                "SELECT b.id, sum(1) OVER () AS a, max(o.status) OVER (ORDER BY b.id DESC, o.id) AS b, \
+                 lead(b.id, 2) OVER (PARTITION BY o.note ORDER BY b.value, b.id, o.id) AS c \
+                 FROM {s}.big b JOIN {s}.orders o ON b.id % 5 = o.id % 5 WHERE b.id < 200",
+            ],
+        ),
         plain(
             "window/a sum that does not fit is an error",
             "a running sum of integers that leaves 64 bits is an error here and in the source, and no other number",

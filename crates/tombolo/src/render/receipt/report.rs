@@ -213,6 +213,9 @@ fn side(side: &JoinSideReceipt, name: &str, other: &str, is_foreign: bool) -> Li
         _ if side.reduced && is_foreign => Line::Text(format!(
             "{name} → {other}: {rows}; how many found a match is not known, since keys of another join left rows out"
         )),
+        _ if side.reduced && side.rows == 1 => {
+            Line::Text(format!("{name} → {other}: {rows} has one of its keys; only that was read"))
+        }
         _ if side.reduced => Line::Text(format!("{name} → {other}: {rows} have one of its keys; only these were read")),
         _ if side.rows == 0 => Line::Warning(format!("{name} → {other}: no rows came from {name}")),
         (Some(_), Some(0)) if side.rows == 1 => Line::Text(format!("{name} → {other}: the one row found a match")),
