@@ -8,7 +8,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
-use super::guards::{InListRule, LikeEscapeRule, logical_rules, physical_rules};
+use super::guards::{InListRule, LikeEscapeRule, logical_rules, physical_rules, unknown_range};
 use super::sort_merge;
 use crate::settings::Settings;
 
@@ -52,6 +52,7 @@ pub(crate) fn new_session(
     session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
     // In place of DataFusion's own of that name.
     session.register_udaf(Arc::new(checked_sum()))?;
+    unknown_range::register(&mut session)?;
     Ok(session)
 }
 

@@ -18,6 +18,7 @@ mod skip_order;
 mod sort_keys;
 mod union_names;
 mod union_order;
+pub(super) mod unknown_range;
 mod unordered;
 mod yielding_joins;
 
