@@ -98,8 +98,8 @@ async fn what_analyze_has_seen_is_known_of_columns_of_mysql() {
         let table = described(site).await;
         let (a, day, word, bytes) = (of(&table, "a"), of(&table, "day"), of(&table, "word"), of(&table, "bytes"));
         assert!((a.null_fraction.unwrap() - 0.1).abs() < 0.001, "{title}: {a:?}");
-        assert!((common(&a, "7") - 0.5).abs() < 0.02, "{title}: {a:?}");
-        assert!((3_900..=4_200).contains(&a.distinct.unwrap()) && a.bounds.len() > 20, "{title}: {a:?}");
+        assert!((common(&a, "7") - 0.5).abs() < 0.03, "{title}: {a:?}");
+        assert!((3_700..=4_400).contains(&a.distinct.unwrap()) && a.bounds.len() > 20, "{title}: {a:?}");
         assert!((900..=1_100).contains(&day.distinct.unwrap()), "{title}: {day:?}");
         assert_eq!(word.width.is_some(), server.name == MysqlHarness::MARIADB.name, "{title}: {word:?}");
         // Bytes are no text that could be told.
@@ -124,7 +124,7 @@ async fn filters_of_mysql_are_estimated_by_what_it_knows_of_the_columns() {
             ("a = 8", 1, 100, true),
             ("a > 5000", 1_500, 2_500, true),
             ("a IS NULL", 900, 1_100, true),
-            ("share < 10.5", 850, 1_250, true),
+            ("share < CAST(10.5 AS DECIMAL(9, 2))", 850, 1_250, true),
             ("kind = 'open'", 2_300, 2_700, text),
             ("day >= DATE '2026-01-01'", 2_300, 3_000, text),
         ] {

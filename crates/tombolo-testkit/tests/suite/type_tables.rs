@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -70,9 +71,19 @@ async fn check_sent(engine: &Engine, tables: &TypeTables, server: &str) {
     let mut sent = 0;
     for value in &tables.sent {
         for text in [&value.literal, &value.compared].into_iter().flatten() {
+            // A number without a precision has only so many digits after its point.
+            let text = match value.value.data_type() {
+                DataType::Decimal128(digits, places) | DataType::Decimal256(digits, places)
+                    if tables.kind == "postgres" =>
+                {
+                    format!("CAST({text} AS numeric({digits}, {places}))")
+                }
+                _ => text.clone(),
+            };
             let sql = format!("SELECT v FROM query('s', 'SELECT {} AS v')", text.replace('\'', "''"));
             let answer = ask(engine, &sql).await.unwrap_or_else(|error| panic!("{server}: {sql}: {error}"));
-            let found: Vec<ArrayRef> = answer.batches.iter().map(|batch| batch.column(0).clone()).collect();
+            let batches = answer.batches.iter().filter(|batch| batch.num_rows() > 0);
+            let found: Vec<ArrayRef> = batches.map(|batch| Arc::clone(batch.column(0))).collect();
             let [found] = found.as_slice() else { panic!("{server}: {sql}: {} batches", found.len()) };
             assert_eq!(read_as(found, &value.value), value.value, "{server}: {sql}");
             sent += 1;
@@ -126,7 +137,8 @@ async fn a_type_of_postgres_that_the_page_does_not_name_is_text() {
                 "CREATE TABLE named ({}); \
                  DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE every (' || string_agg(format('c%s %s', t.oid, format_type(t.oid, NULL)), ', ') \
                  || ')' FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'pg_catalog' \
-                 AND t.typtype IN ('b', 'r', 'm') AND t.typisdefined); END $$",
+                 AND t.typtype IN ('b', 'r', 'm') AND t.typisdefined \
+                 AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typtype IN ('c', 'p'))); END $$",
                 columns.join(", ")
             ))
             .await;
