@@ -29,3 +29,11 @@ pub fn registry() -> Registry {
         .with(Arc::new(sqlite::SqliteFactory))
         .with(Arc::new(files::FilesFactory))
 }
+
+/// The tables of types of the SQL sources.
+///
+/// # Errors
+/// Where a source of no options cannot be thought of.
+pub fn type_tables() -> tombolo_connector::Result<Vec<sql::TypeTables>> {
+    Ok(vec![postgres::type_tables()?, mysql::type_tables()?, sqlite::type_tables()])
+}

@@ -1,3 +1,5 @@
+mod statistics;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,9 +27,12 @@ pub(super) struct Server {
 impl Server {
     /// Whether it has window functions: MySQL since version 8, MariaDB since 10.2.
     pub(super) fn has_windows(&self) -> bool {
+        self.version() >= if self.product == "MariaDB" { (10, 2) } else { (8, 0) }
+    }
+
+    fn version(&self) -> (u32, u32) {
         let mut numbers = self.version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
-        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        version >= if self.product == "MariaDB" { (10, 2) } else { (8, 0) }
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     }
 }
 
@@ -171,10 +176,11 @@ pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescriptio
 pub(super) async fn describe_table(
     client: &Arc<Client>,
     table: &TableRef,
+    server: &Server,
     config: &Config,
 ) -> Result<TableDescription> {
     // One request for all: each row begins with a word that says what it is of.
-    let queries = [
+    let mut queries = vec![
         mark(table)?,
         format!(
             "SELECT 'table', t.table_type, t.table_rows, t.data_length + t.index_length, t.table_comment, \
@@ -202,6 +208,7 @@ pub(super) async fn describe_table(
             of_table("k", table)?
         ),
     ];
+    queries.extend(statistics::query(table, server)?);
     let rows = client.query(&queries.join("; ")).await?;
     let of = |kind: &'static str| rows.iter().filter(move |row| row.first().and_then(Option::as_deref) == Some(kind));
     let (Some(head), Some(marked)) = (of("table").next(), of("mark").next()) else {
@@ -232,6 +239,7 @@ pub(super) async fn describe_table(
     description.comment = head.get(4).cloned().flatten().filter(|comment| !comment.is_empty() && !is_view);
     add_indexes(&mut description, of("index"));
     add_foreign_keys(&mut description, of("foreign"));
+    statistics::add(client, server, &of("statistics").collect::<Vec<_>>(), &mut description).await?;
     profile.clustered = clustered_key(&description, &profile.columns);
     let profile = serde_json::to_string(&profile)
         .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;

@@ -91,7 +91,7 @@ impl Connector for Mysql {
         if table.is_query() {
             return catalog::describe_query(&self.client, table, &self.config).await;
         }
-        catalog::describe_table(&self.client, table, &self.config).await
+        catalog::describe_table(&self.client, table, &self.server, &self.config).await
     }
 
     async fn is_current(&self, description: &TableDescription) -> bool {
@@ -138,6 +138,14 @@ impl Connector for Mysql {
         let reader = MysqlReader::new(Arc::clone(&self.client), self.dialect.clone(), scan.clone(), parts, context);
         Ok(PlannedScan { native, input: ScanInput::Reader(Arc::new(reader)), statistics, wrappers: Vec::new() })
     }
+}
+
+/// The tables of its types.
+///
+/// # Errors
+/// None that options could have caused, since there are none.
+pub(crate) fn type_tables() -> Result<sql::TypeTables> {
+    types::table::type_tables()
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+pub(super) mod table;
+
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 

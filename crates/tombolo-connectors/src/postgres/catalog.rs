@@ -19,6 +19,8 @@ pub(super) struct Server {
     pub(super) database: String,
     /// Whether the database's own collation compares byte by byte.
     pub(super) default_is_bytes: bool,
+    /// What that collation is called.
+    pub(super) collation: String,
     /// Why text is not compared in the server at all.
     pub(super) doubt: Option<String>,
     /// The longest that it lets a statement of this user run, in milliseconds; none where it sets no limit.
@@ -61,7 +63,8 @@ pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
         .query(
             "SELECT current_setting('server_version'), d.datname, pg_encoding_to_char(d.encoding), d.datcollate, \
              coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), \
-             (SELECT s.setting FROM pg_settings s WHERE s.name = 'statement_timeout') FROM pg_database d WHERE d.datname = current_database()",
+             (SELECT s.setting FROM pg_settings s WHERE s.name = 'statement_timeout'), \
+             coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') FROM pg_database d WHERE d.datname = current_database()",
         )
         .await?;
     let row = rows.first().ok_or_else(|| Error::internal("the server says nothing of its database"))?;
@@ -74,6 +77,11 @@ pub(super) async fn server(client: &Arc<Client>) -> Result<Server> {
             "b" => true,
             "c" => matches!(collation.as_str(), "C" | "POSIX"),
             _ => false,
+        },
+        // Of ICU there is a locale, which version 17 calls otherwise, and of the system's library a name.
+        collation: match row.get(6).cloned().flatten().filter(|_| provider == "i") {
+            Some(locale) => format!("{locale} of ICU"),
+            None => collation,
         },
         doubt: (encoding != "UTF8").then(|| format!("the database keeps text in {encoding}, whose order is another")),
         limit_ms: number(row, 5).and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0),
@@ -350,7 +358,9 @@ fn column(
         doubt: server.doubt.clone().filter(|_| is_text),
     });
     let mut description = ColumnDescription::new(Arc::new(Field::new(name, data_type, !is_true(row, 3))), remote_type);
-    description.collation = collation.filter(|_| is_text).map_or(Collation::Binary, Collation::Other);
+    let named = |name: String| if name == "default" { server.collation.clone() } else { name };
+    description.collation =
+        collation.filter(|_| is_text).map_or(Collation::Binary, |name| Collation::Other(named(name)));
     description.text_format = match form {
         AS_UUID => TextFormat::Uuid,
         AS_CHAR => TextFormat::Padded,

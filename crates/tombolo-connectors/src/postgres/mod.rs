@@ -164,5 +164,13 @@ impl Connector for Postgres {
     }
 }
 
+/// The tables of its types.
+///
+/// # Errors
+/// None that options could have caused, since there are none.
+pub(crate) fn type_tables() -> Result<sql::TypeTables> {
+    types::table::type_tables()
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+pub(super) mod table;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};

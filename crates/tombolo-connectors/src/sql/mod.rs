@@ -23,6 +23,7 @@ mod join;
 mod keys;
 mod offer;
 mod selectivity;
+mod type_tables;
 mod value;
 mod window;
 
@@ -33,6 +34,8 @@ pub(crate) use dialect::{scalar_text, string_literal};
 pub(crate) use estimate::estimate;
 pub use keys::takes_keys;
 pub use offer::{offer, offer_keys};
+pub(crate) use type_tables::sent_values;
+pub use type_tables::{NativeType, SentValue, TypeTables};
 pub(crate) use value::is_text;
 pub use value::{Facts, Form, Level, Shipped, Value};
 

@@ -129,5 +129,10 @@ impl Connector for Sqlite {
     }
 }
 
+/// The tables of its types.
+pub(crate) fn type_tables() -> sql::TypeTables {
+    types::table::type_tables()
+}
+
 #[cfg(test)]
 mod tests;

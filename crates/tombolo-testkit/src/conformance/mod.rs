@@ -21,6 +21,7 @@ mod limits;
 mod pushdown;
 mod report;
 mod types;
+mod types_page;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use futures::future::BoxFuture;
 pub use bench::Bench;
 pub use pushdown::Place;
 pub use report::{Report, connectors_page};
+pub use types_page::types_page;
 
 use crate::harness::Harness;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::util::pretty::pretty_format_batches;
-use tombolo_connector::{Options, Retry};
+use tombolo_connector::{Collation, Options, Retry};
 use tombolo_engine::{Engine, ErrorCode, KeyShipping, QueryOptions, Settings, Strategy};
 use tombolo_testkit::compare::{Rules, same};
 use tombolo_testkit::harness::{Harness, PostgresHarness, PostgresSite, RemoteLog, Site};
@@ -310,6 +310,40 @@ async fn an_encrypted_connection_takes_a_certificate_that_is_trusted() {
         let error = ask(&engine, "SELECT id FROM pg.one").await.expect_err("nobody knows the authority");
         assert_eq!(error.code(), ErrorCode::SourceUnavailable, "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("tls_ca")), "{:?}", error.hint());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_with_the_collation_of_the_database_says_which_that_is() {
+    for harness in [PostgresHarness::DEBIAN, PostgresHarness::NEWER] {
+        if let Some(missing) = harness.missing() {
+            println!("skipped: {missing}");
+            continue;
+        }
+        for (database, wanted) in [
+            ("TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-AT'", Some("de-AT of ICU")),
+            ("TEMPLATE template0 LOCALE 'C.UTF-8'", Some("C.UTF-8")),
+            ("TEMPLATE template0 LOCALE 'C'", None),
+        ] {
+            let place = PostgresHarness { database, ..harness }.empty("collation").await.unwrap();
+            place
+                .run("CREATE TABLE words (usual text, bytes text COLLATE \"C\", special text COLLATE \"de-x-icu\")")
+                .await;
+            let (_lab, engine) = engine(place.options());
+            let (_, words) = engine.describe_table("pg.words").await.unwrap();
+            let told = |at: usize| match &words.columns[at].collation {
+                Collation::Binary => None,
+                Collation::Other(name) => Some(name.clone()),
+            };
+            assert_eq!(told(0).as_deref(), wanted, "{database}");
+            assert_eq!((told(1).as_deref(), told(2).as_deref()), (Some("C"), Some("de-x-icu")), "{database}");
+            // An order of another kind is not left to the server, whatever it is called.
+            let (plan, _) = engine
+                .explain("SELECT usual FROM pg.words ORDER BY usual", false, QueryOptions::default())
+                .await
+                .unwrap();
+            assert_eq!(format!("{plan:?}").contains("COLLATE"), wanted.is_some(), "{database}: {plan:?}");
+        }
     }
 }
 
