@@ -35,6 +35,7 @@ mod peak;
 mod postgres;
 mod pushdown;
 mod receipts;
+mod samples;
 mod shards;
 mod shared_rows;
 mod split_aggregates;
