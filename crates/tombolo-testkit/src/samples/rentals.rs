@@ -8,6 +8,8 @@ use super::{Column, Kind, Sample, Table, View, given, maybe};
 const CLASSES: Kind = Label("class_of_film", &["all", "7+", "12+", "16+", "adults'"]);
 const EXTRAS: Kind = Labels(&["subtitles", "director's cut", "songs", "Ausschnitte"]);
 const RELEASED: Kind = Year("year_of_film");
+const YEAR_SAYS: &str = "the year of the first showing";
+const CLASS_SAYS: &str = "who may see it";
 
 /// A film rental: stores, their films and who rents them.
 pub fn film_rental() -> Sample {
@@ -142,14 +144,14 @@ fn films() -> Vec<Table> {
                 given("film_id", Int),
                 given("title", Varchar(255)),
                 maybe("synopsis", Text),
-                maybe("released", RELEASED).says("the year of the first showing"),
+                maybe("released", RELEASED).says(YEAR_SAYS),
                 given("language_id", Small),
                 maybe("original_language_id", Small).says("where it was dubbed; größtenteils leer"),
                 given("rental_days", Small),
                 given("rental_rate", Decimal(4, 2)),
                 maybe("minutes", Small),
                 given("replacement_cost", Decimal(7, 2)),
-                maybe("class", CLASSES).says("who may see it"),
+                maybe("class", CLASSES).says(CLASS_SAYS),
                 maybe("extras", EXTRAS),
                 given("changed", Moment),
             ],
@@ -263,11 +265,15 @@ fn film_list() -> View {
             column("category", Varchar(25), false),
         ]
     };
+    // A view of MariaDB's says of a column what its table does.
+    let mut on_mysql = columns(true);
+    on_mysql[2].comment = Some(YEAR_SAYS);
+    on_mysql[3].comment = Some(CLASS_SAYS);
     View {
         name: "film_list",
         comment: Some("Films with what stands on their shelf"),
         on_postgres: columns(false),
-        on_mysql: columns(true),
+        on_mysql,
         query: "SELECT f.film_id, f.title, f.released, f.class, l.name AS language, o.name AS original, c.name AS category \
                 FROM @film f JOIN @language l ON l.language_id = f.language_id \
                 LEFT JOIN @language o ON o.language_id = f.original_language_id \

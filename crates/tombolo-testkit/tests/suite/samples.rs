@@ -10,7 +10,7 @@ use tombolo_testkit::samples::{Place, Sample, Server};
 
 /// A sample on a server, in a database of its own.
 enum Loaded {
-    Postgres(PostgresSite, PostgresHarness),
+    Postgres(Box<PostgresSite>, PostgresHarness),
     Mysql(Box<dyn Site>, MysqlHarness),
 }
 
@@ -25,7 +25,7 @@ impl Loaded {
         for statement in sample.statements(Server::Postgres, "\"C\"") {
             site.run(&statement).await;
         }
-        Some(Self::Postgres(site, harness))
+        Some(Self::Postgres(Box::new(site), harness))
     }
 
     /// Loads a sample into MySQL or MariaDB; none where there is no such server.
@@ -61,7 +61,7 @@ impl Loaded {
 
     fn site(&self) -> &dyn Site {
         match self {
-            Self::Postgres(site, _) => site,
+            Self::Postgres(site, _) => site.as_ref(),
             Self::Mysql(site, _) => site.as_ref(),
         }
     }

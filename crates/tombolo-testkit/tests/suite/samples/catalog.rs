@@ -147,10 +147,10 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
         "column \"added\"",
     ),
     (
-        "DELETE FROM payment WHERE payment_id > 600; ANALYZE payment",
-        "DELETE FROM payment WHERE payment_id > 600",
-        "payment",
-        "rows Estimated(600)",
+        "DELETE FROM film_category WHERE film_id > 80; ANALYZE film_category",
+        "DELETE FROM film_category WHERE film_id > 80",
+        "film_category",
+        "rows Estimated(",
     ),
     (
         "DROP VIEW takings_of_stores; CREATE TABLE takings_of_stores (store_id smallint, payments bigint, taken numeric)",
@@ -170,7 +170,7 @@ async fn whatever_is_changed_in_a_table_is_the_first_difference() {
         let is_postgres = loaded.place().server == Server::Postgres;
         for (on_postgres, on_mysql, table, part) in CHANGES {
             // How many rows MariaDB takes a table to have, and views in place of tables, are PostgreSQL's here.
-            if !is_postgres && matches!(*table, "payment" | "takings_of_stores") {
+            if !is_postgres && matches!(*table, "film_category" | "takings_of_stores") {
                 continue;
             }
             loaded.run(&[if is_postgres { on_postgres } else { on_mysql }]).await;

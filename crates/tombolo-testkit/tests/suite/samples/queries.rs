@@ -1,3 +1,6 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use arrow::array::RecordBatch;
 use tombolo_engine::Engine;
 use tombolo_testkit::compare::{Rules, same};
@@ -168,6 +171,25 @@ const MUSIC: &[Query] = &[
     ),
 ];
 
+/// The tables of both samples that are in one server where the others are in the other one: the ends of most foreign keys are apart.
+const ONE_HALF: &[&str] = &[
+    "actor",
+    "address",
+    "category",
+    "country",
+    "film",
+    "payment",
+    "rental",
+    "store",
+    "Artist",
+    "Employee",
+    "Invoice",
+    "InvoiceTotals",
+    "Playlist",
+    "Track",
+    "Track List",
+];
+
 /// A sample in PostgreSQL and in MariaDB, and in plain DataFusion under the same names.
 struct Pair {
     sample: Sample,
@@ -200,6 +222,19 @@ impl Pair {
         Ok(answer)
     }
 
+    /// The query with half of the tables in each server. What is named twice is in both, each time in another.
+    fn halves(&self, sql: &str, first: usize) -> String {
+        let seen = RefCell::new(Vec::new());
+        let place = |name: &str| {
+            assert!(self.sample.names().contains(&name), "no table {name}");
+            let times = seen.borrow().iter().filter(|known| *known == name).count();
+            seen.borrow_mut().push(name.to_owned());
+            let half = usize::from(ONE_HALF.contains(&name));
+            ["pg.", "maria."][(half + times + first) % 2].to_owned()
+        };
+        Sample::placed(sql, place)
+    }
+
     /// All rows of all tables and views, and the queries within a server and across the two.
     async fn check(&self, queries: &[Query]) {
         let mut wrong = Vec::new();
@@ -209,12 +244,6 @@ impl Pair {
                 wrong.extend(answer.err());
             }
         }
-        // Every other table is in one server, and then in the other.
-        let names = self.sample.names();
-        let half = |name: &str, first: usize| {
-            let at = names.iter().position(|known| *known == name).unwrap_or_else(|| panic!("no table {name}"));
-            ["pg.", "maria."][(at + first) % 2].to_owned()
-        };
         let (mut rows, mut across) = (0, 0);
         for query in queries {
             for (source, parts) in ["pg.", "maria."].into_iter().zip(query.parts) {
@@ -235,12 +264,12 @@ impl Pair {
                 }
             }
             for first in [0, 1] {
-                let sql = Sample::placed(query.sql, |name| half(name, first));
+                let sql = self.halves(query.sql, first);
                 match self.answer(&sql).await {
                     Err(difference) => wrong.push(difference),
                     Ok(answer) => {
                         let sources = answer.receipt.sub_queries.iter().map(|part| part.source.as_str());
-                        across += usize::from(sources.collect::<std::collections::BTreeSet<_>>().len() == 2);
+                        across += usize::from(sources.collect::<BTreeSet<_>>().len() == 2);
                     }
                 }
             }

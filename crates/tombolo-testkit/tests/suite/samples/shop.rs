@@ -51,7 +51,7 @@ impl Shop {
         let question = |line: &str| {
             let question = |row: &rusqlite::Row<'_>| {
                 let (id, gold): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-                Ok(Question { id, gold: gold.unwrap_or_default(), is_ordered: row.get(2)? })
+                Ok::<_, rusqlite::Error>(Question { id, gold: gold.unwrap_or_default(), is_ordered: row.get(2)? })
             };
             read.query_row([line], question).unwrap()
         };
@@ -91,11 +91,11 @@ impl Shop {
             columns.iter_mut().take(2).for_each(|column| column.is_nullable = false);
         }
         let mut read = self.oracle.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
-        let rows = read.query_map([], |row| {
-            let cells = columns.iter().enumerate().map(|(at, column)| Ok(value(row.get_ref(at)?, column.kind)));
-            cells.collect()
-        });
-        let rows = rows.unwrap().collect::<rusqlite::Result<_>>().unwrap();
+        let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Vec<Value>> {
+            let cell = |(at, column): (usize, &Column)| row.get_ref(at).map(|cell| value(cell, column.kind));
+            columns.iter().enumerate().map(cell).collect()
+        };
+        let rows = read.query_map([], row).unwrap().collect::<rusqlite::Result<_>>().unwrap();
         let foreign =
             KEYS.iter().filter(|(table, ..)| *table == name).map(|&(_, column, table, referenced)| Reference {
                 name: format!("{name}_{column}").leak(),
@@ -112,17 +112,15 @@ impl Shop {
     fn gold(&self, sql: &str) -> Vec<Vec<String>> {
         let mut read = self.oracle.prepare(sql).unwrap();
         let columns = read.column_count();
-        let row = |row: &rusqlite::Row<'_>| {
-            let cell = |at| {
-                Ok(match row.get_ref(at)? {
-                    ValueRef::Null => String::new(),
-                    ValueRef::Integer(number) => number.to_string(),
-                    ValueRef::Real(number) => number.to_string(),
-                    ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-                    ValueRef::Blob(_) => panic!("a blob"),
-                })
-            };
-            (0..columns).map(cell).collect()
+        let cell = |cell: ValueRef<'_>| match cell {
+            ValueRef::Null => String::new(),
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Real(number) => number.to_string(),
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            ValueRef::Blob(_) => panic!("a blob"),
+        };
+        let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Vec<String>> {
+            (0..columns).map(|at| row.get_ref(at).map(cell)).collect()
         };
         let rows = read.query_map([], row).unwrap();
         rows.collect::<rusqlite::Result<_>>().unwrap()
