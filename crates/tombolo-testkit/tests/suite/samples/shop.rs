@@ -207,7 +207,9 @@ async fn questions_about_a_shop_have_their_gold_answers() {
             let options = QueryOptions { search_path, ..QueryOptions::default() };
             let sql = with_ties_broken(&question.gold);
             let begun = std::time::Instant::now();
-            let answer = ask_with(&engine, &sql, options).await;
+            // A function that SQLite alone has.
+            let asked = sql.replace("date(created_at)", "cast(created_at as date)");
+            let answer = ask_with(&engine, &asked, options).await;
             let took = begun.elapsed().as_millis();
             match answer {
                 Err(error) => wrong.push(format!("{way}, {}: {sql}: {error} {:?}", question.id, error.detail())),
