@@ -24,6 +24,7 @@ mod lab;
 pub mod outline;
 pub mod proxy;
 mod reference;
+pub mod samples;
 pub mod slt;
 pub mod tampered;
 pub mod tpch;

@@ -36,6 +36,7 @@ mod peak;
 mod postgres;
 mod pushdown;
 mod receipts;
+mod samples;
 mod shards;
 mod shared_rows;
 mod split_aggregates;
