@@ -88,7 +88,7 @@ impl Loaded {
         let schema = self.site().schema();
         match self {
             Self::Postgres(_, harness) => {
-                let collation = (harness.name == PostgresHarness::DEBIAN.name).then_some("default");
+                let collation = (harness.name == PostgresHarness::DEBIAN.name).then_some("en-US of ICU");
                 Place { server: Server::Postgres, schema, collation, bytewise: "C" }
             }
             Self::Mysql(_, harness) => {

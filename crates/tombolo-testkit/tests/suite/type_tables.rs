@@ -11,7 +11,7 @@ use datafusion::common::ScalarValue;
 use tombolo_connector::{ErrorCode, Options};
 use tombolo_connectors::sql::{NativeType, TypeTables};
 use tombolo_engine::Engine;
-use tombolo_testkit::harness::{Harness, MysqlHarness, PostgresHarness, PostgresSite, Site};
+use tombolo_testkit::harness::{Harness, MysqlHarness, PostgresHarness, PostgresSite};
 use tombolo_testkit::{Lab, ask, conformance};
 
 fn tables(kind: &str) -> TypeTables {

@@ -6,7 +6,7 @@ use super::{RemoteType, carried};
 use crate::sql::{NativeType, TypeTables, sent_values};
 
 type Refused = &'static [(&'static str, &'static str)];
-const NO_FLAG: Refused = &[("2", "2, which is neither 0 nor 1")];
+const NO_FLAG: Refused = &[("2", "a number other than 0 and 1")];
 const NO_DATE: Refused = &[("'0000-00-00'", "the date 0000-00-00"), ("'2024-02-00'", "the date 2024-02-00")];
 const NO_MOMENT: Refused = &[("'0000-00-00 00:00:00'", "the date 0000-00-00")];
 const NO_TIME: Refused =
@@ -92,7 +92,7 @@ fn remote(declared: &str) -> RemoteType {
 
 /// The tables of types, as the options have it that are not set.
 pub(in super::super) fn type_tables() -> Result<TypeTables> {
-    let config = Config::try_new(&Options::default())?;
+    let config = Config::try_new(&Options::default().with("tinyint1_as_boolean", true))?;
     let numbers = Config::try_new(&Options::default().with("tinyint1_as_boolean", false))?;
     let native =
         |declared: &'static str, config: &Config| NativeType::new(declared, vec![carried(&remote(declared), config).0]);
