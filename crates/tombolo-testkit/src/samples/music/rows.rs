@@ -104,7 +104,7 @@ fn sales(random: &mut Random, prices: &[i64]) -> Vec<(&'static str, Rows)> {
         let (last, first) = (*random.pick(LAST_NAMES), *random.pick(FIRST_NAMES));
         // Two heads, and everybody else below somebody who came before.
         let head = (id > 2).then(|| key(random, id - 1));
-        let title = random.chance(80).then(|| if id <= 2 { "Geschäftsführung" } else { "Sales" });
+        let title = random.chance(80).then_some(if id <= 2 { "Geschäftsführung" } else { "Sales" });
         row![id, last, first, title, head, at(id * 86_411), random.chance(50)]
     };
     let employees = (1..=EMPLOYEES).map(employee).collect();
