@@ -6,6 +6,7 @@ mod computed_not_in;
 mod constant_subquery;
 mod constants;
 mod dependencies;
+mod empty_groups;
 mod exists_value;
 mod in_list;
 mod like_escape;
@@ -46,7 +47,9 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "eliminate_duplicated_expr" => rules.push(Arc::new(SortKeysRule(rule))),
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
-            "decorrelate_predicate_subquery" => rules.extend([each_node(computed_not_in::RULE), rule]),
+            "decorrelate_predicate_subquery" => {
+                rules.extend([each_node(empty_groups::RULE), each_node(computed_not_in::RULE), rule]);
+            }
             "scalar_subquery_to_join" => {
                 rules.extend([each_node(exists_value::RULE), each_node(constant_subquery::RULE), rule]);
             }
