@@ -68,6 +68,16 @@ fn loses_a_row(subquery: &Subquery) -> Result<bool> {
     })
 }
 
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_column(&alias.expr),
+        // A null of another type is null.
+        Expr::Cast(cast) => is_column(&cast.expr),
+        Expr::Column(_) => true,
+        _ => false,
+    }
+}
+
 /// Whether the value is that of an aggregate alone which is null of no rows.
 fn is_null_of_none(plan: &LogicalPlan) -> bool {
     match plan {
@@ -75,9 +85,7 @@ fn is_null_of_none(plan: &LogicalPlan) -> bool {
             Expr::AggregateFunction(call) => NULL_OF_NONE.contains(&call.func.name()),
             _ => false,
         }),
-        LogicalPlan::Projection(Projection { expr, input, .. }) => {
-            expr.iter().all(|expr| matches!(expr.clone().unalias(), Expr::Column(_))) && is_null_of_none(input)
-        }
+        LogicalPlan::Projection(Projection { expr, input, .. }) => expr.iter().all(is_column) && is_null_of_none(input),
         LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => is_null_of_none(input),
         _ => false,
     }
