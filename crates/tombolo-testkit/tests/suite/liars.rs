@@ -294,7 +294,8 @@ liars! {
     nulls_at_the_other_end_of_a_window: WindowNullsAtTheOtherEnd is found out by [
         "pushdown/window/an order of*", "pushdown/window/an order where nothing is said of nulls",
         "pushdown/window/below a filter", "pushdown/window/frames of a range", "pushdown/window/of groups",
-        "pushdown/window/of many rows", "pushdown/window/ranks of*", "pushdown/window/several windows",
+        "pushdown/window/of many rows", "pushdown/window/of several orders beside each other",
+        "pushdown/window/ranks of*", "pushdown/window/several windows",
     ];
     a_last_batch_that_is_lost: LastBatchLost is found out by [
         "faults/a source that falls silent", "faults/an error at any row", "faults/an error of any call",
