@@ -180,9 +180,11 @@ fn rounded(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a shop's folder, which TOMBOLO_SHOP names"]
 async fn questions_about_a_shop_have_their_gold_answers() {
-    let folder = std::env::var("TOMBOLO_SHOP").expect("TOMBOLO_SHOP names the shop's folder");
+    let Ok(folder) = std::env::var("TOMBOLO_SHOP") else {
+        println!("skipped: TOMBOLO_SHOP names no shop's folder");
+        return;
+    };
     let shop = Shop::open(Path::new(&folder));
     let questions = shop.questions();
     assert!(!questions.is_empty());
