@@ -123,9 +123,7 @@ fn tables_of(plan: &LogicalPlan) -> Vec<String> {
     let mut tables: Vec<String> = Vec::new();
     let mut nodes = vec![plan];
     while let Some(node) = nodes.pop() {
-        if let LogicalPlan::Extension(extension) = node
-            && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
-        {
+        if let Some(scan) = SourceScan::of(node) {
             for table in scan.scan.tables() {
                 let table = table.table();
                 let name = if table.is_query() { table.to_string() } else { table.table.clone() };

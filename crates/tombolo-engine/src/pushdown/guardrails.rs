@@ -21,9 +21,7 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
 
 /// `fetch` is how many rows are read of the plan at the most.
 fn visit(plan: &LogicalPlan, fetch: Option<usize>) -> Result<()> {
-    if let LogicalPlan::Extension(extension) = plan
-        && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
-    {
+    if let Some(scan) = SourceScan::of(plan) {
         let held = Held { columns: BTreeSet::new(), fetch };
         return held.walk(&scan.scan, &|table, held| check_table(scan, table, held));
     }

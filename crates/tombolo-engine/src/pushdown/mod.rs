@@ -16,11 +16,9 @@ mod split;
 mod top_rows;
 mod walk;
 
-use std::sync::Arc;
-
 use datafusion::common::tree_node::Transformed;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use tombolo_connector::Result;
 
 use crate::error::from_datafusion;
@@ -72,11 +70,9 @@ fn cut(plan: LogicalPlan, settings: &Settings) -> datafusion::common::Result<Cut
 fn numbered(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
     let mut next = 0;
     transform_up_with_shared(plan, &mut |plan| {
-        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
-        let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>() else { return Ok(Transformed::no(plan)) };
+        let Some(scan) = SourceScan::of(&plan) else { return Ok(Transformed::no(plan)) };
         next += 1;
-        let node = Arc::new(SourceScan { id: next, ..scan.clone() });
-        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+        Ok(Transformed::yes(SourceScan { id: next, ..scan.clone() }.into_plan()))
     })
 }
 

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::common::{DFSchemaRef, Result, internal_err};
-use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, SortExpr, UserDefinedLogicalNodeCore};
 use tombolo_connector::Scan;
 
 use crate::catalog::Source;
@@ -36,6 +36,17 @@ pub struct Sorted {
 }
 
 impl SourceScan {
+    /// The sub-query that a node is, if it is one.
+    pub fn of(plan: &LogicalPlan) -> Option<&Self> {
+        let LogicalPlan::Extension(extension) = plan else { return None };
+        extension.node.as_any().downcast_ref()
+    }
+
+    /// The leaf of a plan.
+    pub fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
     /// The sub-query that gives the same rows in the order in which they may be wanted.
     pub fn in_order(&self) -> Option<Self> {
         let Sorted { scan, order } = self.sorted.clone()?;

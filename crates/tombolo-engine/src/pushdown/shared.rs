@@ -182,14 +182,12 @@ impl Sharing {
 
 /// Takes the names that a sub-query gives its columns, and their choice, out of it: two of them may be alike but for these.
 fn unnamed(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
-    let node = extension.node.as_any().downcast_ref::<SourceScan>().filter(|node| is_gathered(&node.scan));
+    let node = SourceScan::of(&plan).filter(|node| is_gathered(&node.scan));
     let Some((below, exprs)) = node.and_then(below_names) else { return Ok(Transformed::no(plan)) };
     let schema = Arc::clone(plan.schema());
     let named = exprs.into_iter().zip(schema.iter());
     let named = named.map(|(expr, (qualifier, field))| expr.alias_qualified(qualifier.cloned(), field.name()));
-    let below = LogicalPlan::Extension(Extension { node: Arc::new(below) });
-    let input = Arc::new(unnamed(below)?.data);
+    let input = Arc::new(unnamed(below.into_plan())?.data);
     let projection = Projection::try_new_with_schema(named.collect(), input, schema)?;
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
 }
@@ -223,10 +221,7 @@ fn gathers(plan: &LogicalPlan) -> bool {
         | LogicalPlan::Distinct(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Sort(Sort { fetch: Some(_), .. }) => true,
-        LogicalPlan::Extension(extension) => {
-            extension.node.as_any().downcast_ref::<SourceScan>().is_some_and(|scan| is_gathered(&scan.scan))
-        }
-        _ => false,
+        _ => SourceScan::of(plan).is_some_and(|scan| is_gathered(&scan.scan)),
     }
 }
 
@@ -242,9 +237,7 @@ fn is_gathered(scan: &Scan) -> bool {
 fn can_be_shared(plan: &LogicalPlan) -> Result<bool> {
     let (mut reads, mut is_fixed) = (false, true);
     plan.apply(|plan| {
-        if let LogicalPlan::Extension(extension) = plan {
-            reads |= extension.node.as_any().is::<SourceScan>();
-        }
+        reads |= SourceScan::of(plan).is_some();
         is_fixed &= plan.expressions().iter().all(|expr| is_movable(expr) && !expr.contains_outer());
         Ok(if is_fixed { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{JoinType, Result};
-use datafusion::logical_expr::{Extension, Join, LogicalPlan, Sort, SortExpr};
+use datafusion::logical_expr::{Join, LogicalPlan, Sort, SortExpr};
 use tombolo_connector::Scan;
 
 use super::candidate::{Candidate, Order};
@@ -62,10 +62,8 @@ fn below(plan: &LogicalPlan, keys: &[SortExpr], is_joined: bool, rules: Pushdown
             }
             Ok(None)
         }
-        LogicalPlan::Extension(extension) if is_joined => {
-            let node = extension.node.as_any().downcast_ref::<SourceScan>();
-            let Some(node) = node.and_then(|node| offered(node, keys, rules)) else { return Ok(None) };
-            Ok(Some(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
+        LogicalPlan::Extension(_) if is_joined => {
+            Ok(SourceScan::of(plan).and_then(|node| offered(node, keys, rules)).map(SourceScan::into_plan))
         }
         _ => Ok(None),
     }

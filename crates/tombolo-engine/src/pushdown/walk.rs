@@ -118,8 +118,7 @@ impl Walk {
             Order::None | Order::ByLostColumns => Vec::new(),
         };
         let Candidate { source, scan, not_pushed, .. } = candidate;
-        let node = SourceScan { id: 0, source, scan, order, sorted: None, not_pushed };
-        LogicalPlan::Extension(Extension { node: Arc::new(node) })
+        SourceScan { id: 0, source, scan, order, sorted: None, not_pushed }.into_plan()
     }
 
     /// Offers an operator over one accepted subtree; where it is refused, it stays above.
@@ -519,8 +518,7 @@ fn describe_others(join: &Join, sides: &mut [Walked; 2]) {
 }
 
 fn collect_sources(plan: &LogicalPlan, sources: &mut Vec<String>) {
-    if let LogicalPlan::Extension(extension) = plan
-        && let Some(scan) = extension.node.as_any().downcast_ref::<SourceScan>()
+    if let Some(scan) = SourceScan::of(plan)
         && !sources.iter().any(|known| known == scan.source.name())
     {
         sources.push(scan.source.name().to_owned());

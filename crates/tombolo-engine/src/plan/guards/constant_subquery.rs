@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::OptimizerConfig;
 
-use super::rule::EachNode;
+use super::empty_groups::has_one_row;
+use super::rule::{EachNode, each_expression};
 
 /// Puts a constant in place of a scalar sub-select that is one: `(SELECT 'x' FROM … WHERE a = outer.b)` over an aggregate
 /// without groups, which has one row whatever it reads.
@@ -17,18 +17,13 @@ use super::rule::EachNode;
 pub(super) const RULE: EachNode = EachNode { name: "constant_subquery", rewrite };
 
 fn rewrite(plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-    let names = NamePreserver::new(&plan);
-    plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| {
-            Ok(match &expr {
-                Expr::ScalarSubquery(subquery) => {
-                    constant(&subquery.subquery).map_or(Transformed::no(expr), Transformed::yes)
-                }
-                _ => Transformed::no(expr),
-            })
-        })?;
-        Ok(replaced.update_data(|expr| name.restore(expr)))
+    each_expression(plan, |expr| {
+        Ok(match &expr {
+            Expr::ScalarSubquery(subquery) => {
+                constant(&subquery.subquery).map_or(Transformed::no(expr), Transformed::yes)
+            }
+            _ => Transformed::no(expr),
+        })
     })
 }
 
@@ -41,14 +36,5 @@ fn constant(plan: &Arc<LogicalPlan>) -> Option<Expr> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-fn has_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::Projection(projection) => has_one_row(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => has_one_row(&alias.input),
-        _ => false,
     }
 }

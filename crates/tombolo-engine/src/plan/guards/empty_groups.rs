@@ -1,11 +1,10 @@
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, not_impl_err};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, Projection, Sort, Subquery, SubqueryAlias, lit};
 use datafusion::optimizer::OptimizerConfig;
 
-use super::rule::EachNode;
+use super::rule::{EachNode, each_expression};
 
 /// Keeps `EXISTS` and `IN` over an aggregate without groups right: it has a row of no rows too.
 ///
@@ -18,22 +17,17 @@ pub(super) const RULE: EachNode = EachNode { name: "empty_groups", rewrite };
 const NULL_OF_NONE: &[&str] = &["min", "max", "sum", "avg"];
 
 fn rewrite(plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-    let names = NamePreserver::new(&plan);
-    plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| match &expr {
-            Expr::Exists(Exists { subquery, negated }) if has_one_row(&subquery.subquery) => {
-                Ok(Transformed::yes(lit(!negated)))
-            }
-            Expr::Exists(Exists { subquery, .. }) if loses_a_row(subquery)? => refused("EXISTS"),
-            Expr::InSubquery(InSubquery { subquery, .. })
-                if loses_a_row(subquery)? && !is_null_of_none(&subquery.subquery) =>
-            {
-                refused("IN")
-            }
-            _ => Ok(Transformed::no(expr)),
-        })?;
-        Ok(replaced.update_data(|expr| name.restore(expr)))
+    each_expression(plan, |expr| match &expr {
+        Expr::Exists(Exists { subquery, negated }) if has_one_row(&subquery.subquery) => {
+            Ok(Transformed::yes(lit(!negated)))
+        }
+        Expr::Exists(Exists { subquery, .. }) if loses_a_row(subquery)? => refused("EXISTS"),
+        Expr::InSubquery(InSubquery { subquery, .. })
+            if loses_a_row(subquery)? && !is_null_of_none(&subquery.subquery) =>
+        {
+            refused("IN")
+        }
+        _ => Ok(Transformed::no(expr)),
     })
 }
 
@@ -45,7 +39,7 @@ fn refused<T>(operator: &str) -> Result<T> {
 }
 
 /// Whether a plan has one row whatever it reads.
-fn has_one_row(plan: &LogicalPlan) -> bool {
+pub(super) fn has_one_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
         LogicalPlan::Projection(Projection { input, .. })

@@ -4,13 +4,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ExprSchema, Result, Spans};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Projection, SkipType, Sort, Subquery, lit,
 };
 use datafusion::optimizer::OptimizerConfig;
 
-use super::rule::EachNode;
+use super::rule::{EachNode, each_expression};
 
 /// Computes the value of `EXISTS (SELECT …)` and `x IN (SELECT …)` where it is not a condition: in a select list, a group or a CASE
 /// there. DataFusion makes joins of those in conditions alone, and has no operator for the others.
@@ -24,23 +23,18 @@ fn rewrite(plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<Log
     if matches!(plan, LogicalPlan::Filter(_)) {
         return Ok(Transformed::no(plan));
     }
-    let names = NamePreserver::new(&plan);
     let inputs: Vec<LogicalPlan> = plan.inputs().into_iter().cloned().collect();
-    plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| {
-            let (rows, negated) = match &expr {
-                Expr::Exists(Exists { subquery, negated }) => (existing(subquery)?, *negated),
-                Expr::InSubquery(subquery) => (equal(subquery, &inputs)?, subquery.negated),
-                _ => (None, false),
-            };
-            Ok(match rows {
-                Some(rows) if negated => Transformed::yes(rows.eq(lit(0_i64))),
-                Some(rows) => Transformed::yes(rows.gt(lit(0_i64))),
-                None => Transformed::no(expr),
-            })
-        })?;
-        Ok(replaced.update_data(|expr| name.restore(expr)))
+    each_expression(plan, |expr| {
+        let (rows, negated) = match &expr {
+            Expr::Exists(Exists { subquery, negated }) => (existing(subquery)?, *negated),
+            Expr::InSubquery(subquery) => (equal(subquery, &inputs)?, subquery.negated),
+            _ => (None, false),
+        };
+        Ok(match rows {
+            Some(rows) if negated => Transformed::yes(rows.eq(lit(0_i64))),
+            Some(rows) => Transformed::yes(rows.gt(lit(0_i64))),
+            None => Transformed::no(expr),
+        })
     })
 }
 

@@ -1,12 +1,13 @@
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::rule::each_expression;
 
 /// Writes `x IN (a, b)` as `x = a OR x = b` where an item of the list is computed, and `x IN (a, NULL)` as `x IN (a) OR NULL`.
 ///
@@ -22,15 +23,7 @@ impl AnalyzerRule for InListRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let written = expr.transform_up(|expr| Ok(as_comparisons(expr)))?;
-                Ok(written.update_data(|expr| name.restore(expr)))
-            })
-        })
-        .data()
+        plan.transform_up_with_subqueries(|plan| each_expression(plan, |expr| Ok(as_comparisons(expr)))).data()
     }
 }
 

@@ -1,10 +1,11 @@
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::Like;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::rule::each_expression;
 
 /// Writes `x LIKE '50!%' ESCAPE '!'` as `x LIKE '50\%'`: DataFusion knows the backslash alone.
 #[derive(Debug)]
@@ -16,15 +17,7 @@ impl AnalyzerRule for LikeEscapeRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let written = expr.transform_up(|expr| Ok(by_backslash(expr)))?;
-                Ok(written.update_data(|expr| name.restore(expr)))
-            })
-        })
-        .data()
+        plan.transform_up_with_subqueries(|plan| each_expression(plan, |expr| Ok(by_backslash(expr)))).data()
     }
 }
 

@@ -161,8 +161,8 @@ impl Read {
 /// The sub-query that a plan reads, where nothing but conditions and names is above it.
 fn below(plan: &LogicalPlan) -> Option<Read> {
     match plan {
-        LogicalPlan::Extension(extension) => {
-            let scan = extension.node.as_any().downcast_ref::<SourceScan>()?;
+        LogicalPlan::Extension(_) => {
+            let scan = SourceScan::of(plan)?;
             let connector = scan.source.connector_if_connected()?;
             Some(Read::of(&scan.source, Arc::clone(connector), Arc::clone(&scan.scan)))
         }
