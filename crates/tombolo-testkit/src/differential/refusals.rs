@@ -39,10 +39,17 @@ const OVERFLOWS: [&str; 3] =
 
 const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
 
-/// Whether a way cannot be compared for a reason of its own: integers left their type, or batches of two rows
-/// took too much memory or time.
+/// What DataFusion says at the first row that it would take out of an aggregate that it only adds to. Whether there is such a row
+/// is known where the rows are: a way whose plan does not come to one answers.
+const NO_RETRACTION: &str = "`retract_batch` is not implemented";
+
+/// Whether a way cannot be compared for a reason of its own: integers left their type, batches of two rows
+/// took too much memory or time, or a window came to a row that DataFusion cannot take out again.
 pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
     match code {
+        _ if message.contains(NO_RETRACTION) => {
+            Some("an aggregate over a window that ends before the last row, out of which DataFusion takes no rows")
+        }
         ErrorCode::ComputationFailed if OVERFLOWS.iter().any(|part| message.contains(part)) => Some(OVERFLOW),
         ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
         ErrorCode::Timeout => Some("too long, in one of the ways"),
