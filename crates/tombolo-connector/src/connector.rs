@@ -79,6 +79,16 @@ pub trait Connector: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Makes sure that the tables of a query can be read as they were described. It is asked once for each query, while that is
+    /// planned, and has ended before any row is read. The default does nothing, for sources that see it when they prepare or read
+    /// a scan.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SchemaChanged`] where one cannot: the source is then described anew, and the query planned once more.
+    async fn check_tables(&self, _descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        Ok(())
+    }
+
     /// Says of the top operator of `scan`, part by part, whether the source does it. Everything below it was accepted
     /// before. Pure: reaches no source, and gives the same answer each time.
     fn offer(&self, scan: &Scan) -> ScanOffer;

@@ -5,6 +5,8 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::Fingerprint;
+
 /// A table by the names that its source uses, or a query in the source's own language that is read like one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TableRef {
@@ -65,7 +67,7 @@ pub struct TableDescription {
     pub read_at: DateTime<Utc>,
     /// What the connector must know to tell whether the description still holds, and to scan; only it reads this.
     #[serde(default)]
-    pub fingerprint: Option<String>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl TableDescription {

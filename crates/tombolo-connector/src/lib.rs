@@ -12,6 +12,7 @@ mod capability;
 mod connector;
 mod describe;
 mod error;
+mod fingerprint;
 pub mod layer;
 mod offer;
 pub mod options;
@@ -30,6 +31,7 @@ pub use describe::{
     TableStatistics, TextFormat,
 };
 pub use error::{Error, ErrorCode, Result, ResultExt, Retry};
+pub use fingerprint::Fingerprint;
 pub use offer::{Answer, ScanOffer};
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use registry::Registry;

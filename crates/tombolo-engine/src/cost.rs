@@ -30,6 +30,9 @@ pub(crate) const ROW_FILTERED: f64 = 0.000_015;
 pub(crate) const ROW_GROUPED: f64 = 0.000_08;
 pub(crate) const ROW_SORTED: f64 = 0.000_1;
 
+/// What is done with a row here of a join and its groups.
+pub(crate) const ROW_WORKED_ON: f64 = ROW_BUILT + ROW_GROUPED;
+
 /// What a table or a column is held to have where nothing is known.
 pub(crate) const UNKNOWN_ROWS: f64 = 1_000_000.0;
 const UNKNOWN_BYTES: f64 = 64.0;

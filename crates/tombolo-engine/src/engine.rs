@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
 
-use crate::catalog::{Catalog, NamePart, SearchPlace, Source, SourceConfig};
+use crate::catalog::{Catalog, NamePart, SearchPlace, Source, SourceConfig, TableChecks};
 use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
@@ -283,8 +283,8 @@ impl Engine {
 
     /// A statement's plan before and after it was optimised.
     pub(crate) async fn logical(&self, statement: Statement, planning: &Planning<'_>) -> Result<Planned> {
-        let Planning { path, options, session } = planning;
-        let logical = plan::logical_plan(statement, &self.0.catalog, path, session).await?;
+        let Planning { path, options, session, checks } = planning;
+        let logical = plan::logical_plan(statement, &self.0.catalog, path, session, checks).await?;
         let logical = policy::apply(logical, &options.user)?;
         let named = plan::named_output(&logical);
         let (compared, notices) = plan::compare_keys(logical.clone(), &self.0.settings.type_mappings)?;
@@ -304,12 +304,26 @@ impl Engine {
         context: &QueryContext,
         session: &SessionState,
     ) -> Result<PhysicalPlan> {
-        let (logical, joins) = if self.0.settings.join_counts {
-            count_joins(logical).map_err(from_datafusion)?
-        } else {
-            (logical, Vec::new())
+        let scans = SourceScanPlanner::new(context.clone());
+        let made = match self.physical_over(scans, logical.clone(), session).await {
+            // Only estimates are worse without what is known of the values.
+            Err(error) if plan::guards::is_misjudged(&error) => {
+                let scans = SourceScanPlanner::new(context.clone()).without_values();
+                self.physical_over(scans, logical, session).await
+            }
+            other => other,
         };
-        let scans = Arc::new(SourceScanPlanner::new(context.clone()));
+        made.map_err(from_datafusion)
+    }
+
+    async fn physical_over(
+        &self,
+        scans: SourceScanPlanner,
+        logical: LogicalPlan,
+        session: &SessionState,
+    ) -> datafusion::common::Result<PhysicalPlan> {
+        let (logical, joins) = if self.0.settings.join_counts { count_joins(logical)? } else { (logical, Vec::new()) };
+        let scans = Arc::new(scans);
         let shared = Arc::new(SharedPlanner::default());
         let planners: Vec<Arc<dyn ExtensionPlanner + Send + Sync>> = vec![
             Arc::clone(&scans) as _,
@@ -318,11 +332,11 @@ impl Engine {
             Arc::new(JoinCountPlanner),
         ];
         let planner = DefaultPhysicalPlanner::with_extension_planners(planners);
-        for part in shared_parts(&logical).map_err(from_datafusion)? {
-            let plan = planner.create_physical_plan(&part.plan, session).await.map_err(from_datafusion)?;
+        for part in shared_parts(&logical)? {
+            let plan = planner.create_physical_plan(&part.plan, session).await?;
             shared.add(part.id, plan);
         }
-        let plan = planner.create_physical_plan(&logical, session).await.map_err(from_datafusion)?;
+        let plan = planner.create_physical_plan(&logical, session).await?;
         Ok(PhysicalPlan { scans: scans.planned(&plan), plan, joins })
     }
 
@@ -339,7 +353,9 @@ impl Engine {
             plan::new_session(settings, Arc::clone(&runtime), attempt.frugal, fusion).map_err(from_datafusion)?;
 
         let statement = parse::parse_query(sql, &self.source_names())?;
-        let planning = Planning { path: self.search_path(&options.search_path)?, options, session: &session };
+        let checks = TableChecks::default();
+        let path = self.search_path(&options.search_path)?;
+        let planning = Planning { path, options, session: &session, checks: &checks };
         let logical = self.logical(statement.clone(), &planning).await?;
         let Checked { planned: Planned { named, optimized: logical, notices: keys, .. }, notices, change } =
             Box::pin(self.without_products(statement, logical, &planning)).await?;
@@ -373,6 +389,7 @@ impl Engine {
         }
         let PhysicalPlan { plan: physical, scans, joins } = chosen;
         check::check_budgets(&physical)?;
+        checks.end().await?;
         let physical = match sort_limit {
             Some(limit) => limit.guard(physical)?,
             None => physical,
@@ -419,6 +436,7 @@ pub(crate) struct Planning<'a> {
     pub(crate) path: Vec<SearchPlace>,
     pub(crate) options: &'a QueryOptions,
     pub(crate) session: &'a SessionState,
+    pub(crate) checks: &'a TableChecks,
 }
 
 /// A statement's plan.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub split_aggregates: Strategy,
     /// When what stands in a statement more than once, such as a query named by WITH, is made once.
     pub shared_rows: Strategy,
+    /// When joins, groups and windows of one source's tables are done here, although the source could do them.
+    pub local_work: Strategy,
     /// Columns that are compared with columns of other sources as something else than their own type.
     pub type_mappings: Vec<TypeMapping>,
     /// Which operators may be pushed into sources. With none, every source is read table by table: the same answer, slower.
@@ -64,6 +66,7 @@ impl Default for Settings {
             key_shipping: KeyShipping::default(),
             split_aggregates: Strategy::Adaptive,
             shared_rows: Strategy::Adaptive,
+            local_work: Strategy::Adaptive,
             type_mappings: Vec::new(),
             pushdown: PushdownRules::ALL,
         }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemorySchemaProvider;
-use datafusion::common::TableReference;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{TableReference, resources_err};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -17,7 +18,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use futures::StreamExt;
 use tombolo_engine::guards;
+
+/// What its operators may take. A query that needs more is no test of ours.
+const MOST_MEMORY: usize = 4 << 30;
+/// An answer is kept whole, so it may not have more bytes. Products of small tables can have any number of rows.
+const MOST_ANSWER_BYTES: usize = 1 << 30;
+/// What is said of a larger one.
+pub(crate) const TOO_LARGE: &str = "the answer is larger than is kept";
 
 /// Plain DataFusion, whose schemas are named like the sources of a lab, so that it takes the same statements.
 #[derive(Clone)]
@@ -57,7 +66,8 @@ impl Reference {
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         // As deep as Tombolo reads: where it is less, `NOT (…)` is taken for a function.
         config.options_mut().set("datafusion.sql_parser.recursion_limit", "200").unwrap();
-        let state = SessionStateBuilder::new().with_config(config).with_default_features();
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(MOST_MEMORY, 1.0).build_arc().unwrap();
+        let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
         let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
         Self(SessionContext::new_with_state(state.build()))
     }
@@ -91,7 +101,15 @@ impl Reference {
         let frame = self.0.sql(sql).await?;
         // Types are final only when they were brought together, as those of the branches of a CASE are.
         let schema = Arc::clone(frame.clone().into_optimized_plan()?.schema().inner());
-        Ok((schema, frame.collect().await?))
+        let (mut stream, mut batches, mut bytes) = (frame.execute_stream().await?, Vec::new(), 0);
+        while let Some(batch) = stream.next().await.transpose()? {
+            bytes += batch.get_array_memory_size();
+            if bytes > MOST_ANSWER_BYTES {
+                return resources_err!("{TOO_LARGE}");
+            }
+            batches.push(batch);
+        }
+        Ok((schema, batches))
     }
 }
 

@@ -96,6 +96,10 @@ impl<T: Tamper> Connector for Tampered<T> {
         self.inner.is_current(description).await
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        self.inner.check_tables(descriptions).await
+    }
+
     fn offer(&self, scan: &Scan) -> ScanOffer {
         self.tamper.offer(scan).unwrap_or_else(|| self.inner.offer(scan))
     }

@@ -282,6 +282,10 @@ impl Connector for Chaos {
         self.inner.is_current(description).await
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        self.inner.check_tables(descriptions).await
+    }
+
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
         self.switch.before(Call::PlanScan).await?;
         let planned = self.inner.plan_scan(scan, context).await?;

@@ -69,6 +69,11 @@ impl Connector for ConcurrencyLimit {
         self.inner.is_current(description).await
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        let _place = self.place().await?;
+        self.inner.check_tables(descriptions).await
+    }
+
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
         let _place = self.place().await?;
         let planned = self.inner.plan_scan(scan, context).await?;

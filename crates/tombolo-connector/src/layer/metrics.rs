@@ -103,6 +103,10 @@ impl Connector for Metrics {
         self.inner.is_current(description).await
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        self.counters.count(self.inner.check_tables(descriptions).await)
+    }
+
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
         let planned = self.counters.count(self.inner.plan_scan(scan, context).await)?;
         Ok(planned.wrapped(Arc::new(self.counters.clone())))

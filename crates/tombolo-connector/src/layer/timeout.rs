@@ -70,6 +70,10 @@ impl Connector for Timeout {
         tokio::time::timeout(self.limit, self.inner.is_current(description)).await.unwrap_or(false)
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        self.bound("describe its tables", self.inner.check_tables(descriptions)).await
+    }
+
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
         let planned = self.bound("prepare a scan", self.inner.plan_scan(scan, context)).await?;
         Ok(planned.wrapped(Arc::new(SilenceLimit { name: self.name.clone(), limit: self.limit })))

@@ -49,6 +49,11 @@ impl Connector for Trace {
         self.inner.is_current(description).await
     }
 
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        let span = debug_span!("check_tables", source = self.name);
+        self.named(self.inner.check_tables(descriptions).instrument(span).await)
+    }
+
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
         let span = debug_span!("plan_scan", source = self.name, query_id = context.query_id);
         let planned = self.named(self.inner.plan_scan(scan, context).instrument(span).await)?;

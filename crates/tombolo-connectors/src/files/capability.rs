@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Expr, Volatility};
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{
-    Answer, Capabilities, Error, Parallelism, Result, Scan, ScanOffer, ScanTable, TableDescription,
+    Answer, Capabilities, Error, Fingerprint, Parallelism, Result, Scan, ScanOffer, ScanTable, TableDescription,
 };
 
 use super::catalog::TableFiles;
@@ -44,13 +46,13 @@ impl Layout {
         }
     }
 
-    pub(super) fn written(&self) -> Option<String> {
-        serde_json::to_string(self).ok()
+    pub(super) fn written(&self) -> Option<Fingerprint> {
+        Fingerprint::try_new(self).ok()
     }
 
     /// Reads it back from a description.
-    pub(super) fn read(description: &TableDescription) -> Option<Self> {
-        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    pub(super) fn read(description: &TableDescription) -> Option<Arc<Self>> {
+        description.fingerprint.as_ref()?.read()
     }
 
     pub(super) fn format(&self) -> Option<Format> {

@@ -12,7 +12,7 @@ pub(super) fn native_query(scan: &Scan) -> Result<NativeQuery> {
 pub(super) fn text_of(flat: &FlatScan<'_>, files: Option<(usize, usize)>) -> NativeQuery {
     let description = &flat.table.description;
     let (format, shown) = match Layout::read(description) {
-        Some(layout) => (layout.format, layout.shown),
+        Some(layout) => (layout.format.clone(), layout.shown.clone()),
         None => ("file".to_owned(), description.table.table.clone()),
     };
     let columns: Vec<&str> = flat

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{
-    Collation, ColumnDescription, Error, ErrorCode, ForeignKey, Index, Result, RowCount, TableDescription, TableKind,
-    TableRef, TableStatistics, TextFormat, nearest_name,
+    Collation, ColumnDescription, Error, ErrorCode, Fingerprint, ForeignKey, Index, Result, RowCount, TableDescription,
+    TableKind, TableRef, TableStatistics, TextFormat, nearest_name,
 };
 
 use super::client::{Client, Row};
 use super::config::Config;
 use super::types::{AS_CONVERTED, AS_DATE_OR_NULL, AS_TEXT, AS_UNSIGNED, RemoteType, carried};
-use crate::sql::{is_text, string_literal};
+use crate::sql::{changed, is_text, string_literal};
 
 /// What the server says of itself.
 #[derive(Debug, Clone)]
@@ -75,8 +75,8 @@ pub(super) struct ColumnProfile {
 }
 
 impl TableProfile {
-    pub(super) fn of(description: &TableDescription) -> Option<Self> {
-        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    pub(super) fn of(description: &TableDescription) -> Option<Arc<Self>> {
+        description.fingerprint.as_ref()?.read()
     }
 }
 
@@ -160,17 +160,12 @@ pub(super) fn engine_query(table: &TableRef) -> Result<String> {
     Ok(format!("SELECT t.engine FROM information_schema.tables t WHERE {}", of_table("t", table)?))
 }
 
-/// Whether tables are still as they were described.
-pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
-    // A query was described for this very statement.
-    let tables: Vec<_> = tables.iter().filter(|table| !table.table.is_query()).collect();
-    if tables.is_empty() {
-        return Ok(true);
-    }
+/// Makes sure that tables are still as they were described.
+pub(super) async fn check_tables(client: &Arc<Client>, tables: &[Arc<TableDescription>]) -> Result<()> {
     let queries = tables.iter().map(|table| mark(&table.table)).collect::<Result<Vec<_>>>()?;
     let rows = client.query(&queries.join("; ")).await?;
-    let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark));
-    Ok(known.eq(rows.iter().map(|row| Some(text(row, 1)))))
+    let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark.clone()));
+    if known.eq(rows.iter().map(|row| Some(text(row, 1)))) { Ok(()) } else { Err(changed(tables)) }
 }
 
 pub(super) async fn describe_table(
@@ -241,9 +236,7 @@ pub(super) async fn describe_table(
     add_foreign_keys(&mut description, of("foreign"));
     statistics::add(client, server, &of("statistics").collect::<Vec<_>>(), &mut description).await?;
     profile.clustered = clustered_key(&description, &profile.columns);
-    let profile = serde_json::to_string(&profile)
-        .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
-    description.fingerprint = Some(profile);
+    description.fingerprint = Some(Fingerprint::try_new(&profile)?);
     Ok(description)
 }
 
@@ -281,9 +274,7 @@ pub(super) async fn describe_query(
         columns.push(ColumnDescription::new(Arc::new(Field::new(&definition.name, data_type, true)), remote.full));
     }
     let mut description = TableDescription::new(query.clone(), TableKind::Query, columns);
-    let profile = serde_json::to_string(&profile)
-        .map_err(|error| Error::internal("a query's profile could not be written").with_cause(error))?;
-    description.fingerprint = Some(profile);
+    description.fingerprint = Some(Fingerprint::try_new(&profile)?);
     Ok(description)
 }
 

@@ -80,8 +80,7 @@ impl Dialect for MysqlDialect {
     fn column(&self, table: &ScanTable, index: usize) -> Facts {
         let Some(column) = table.description.columns.get(index) else { return Facts::new(DataType::Null) };
         let data_type = column.field.data_type();
-        let profile = TableProfile::of(&table.description)
-            .and_then(|mut profile| (index < profile.columns.len()).then(|| profile.columns.swap_remove(index)));
+        let profile = TableProfile::of(&table.description).and_then(|profile| profile.columns.get(index).cloned());
         let unknown = profile.is_none().then(|| format!("nothing is known of column `{}`", column.field.name()));
         let profile = profile.unwrap_or_default();
         Facts {

@@ -69,7 +69,7 @@ pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize
     }
     let streams = streams.min(spare(config.max_connections));
     let one = |reason: &str| Parts::One(Some(reason.to_owned()));
-    match (server.shares_snapshots, profile.engine.as_deref(), profile.clustered) {
+    match (server.shares_snapshots, profile.engine.as_deref(), profile.clustered.clone()) {
         (Err(reason), ..) => one(reason),
         (_, Some("InnoDB"), Some(key)) if streams > 1 => Parts::Several { streams, table, key },
         (_, Some("InnoDB"), Some(_)) => one("`max_connections` leaves no second connection for it"),
@@ -79,7 +79,7 @@ pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize
 }
 
 /// The table of a tree that only filters and computes, and so may be read in parts.
-fn plain_table(scan: &Scan) -> Option<(TableRef, TableProfile)> {
+fn plain_table(scan: &Scan) -> Option<(TableRef, Arc<TableProfile>)> {
     match scan {
         Scan::Table(table) => Some((table.table().clone(), TableProfile::of(&table.description)?)),
         Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use tombolo_connector::{
-    Collation, ColumnDescription, ColumnStatistics, Error, ErrorCode, ForeignKey, Index, Result, RowCount,
+    Collation, ColumnDescription, ColumnStatistics, Error, ErrorCode, Fingerprint, ForeignKey, Index, Result, RowCount,
     TableDescription, TableKind, TableRef, TableStatistics, TextFormat, nearest_name,
 };
 
 use super::client::{Client, Row};
 use super::config::Config;
 use super::types::{AS_CHAR, AS_TEXT, AS_UUID, RemoteType, carried};
-use crate::sql::string_literal;
+use crate::sql::{changed, string_literal};
 
 /// What the server says of itself and of the database.
 #[derive(Debug, Clone)]
@@ -51,8 +51,8 @@ pub(super) struct ColumnProfile {
 }
 
 impl TableProfile {
-    pub(super) fn of(description: &TableDescription) -> Option<Self> {
-        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    pub(super) fn of(description: &TableDescription) -> Option<Arc<Self>> {
+        description.fingerprint.as_ref()?.read()
     }
 }
 
@@ -133,15 +133,10 @@ const MARK: &str = "(SELECT c.oid || ':' || coalesce(md5(string_agg(a.attnum || 
                     a.atttypmod || ' ' || a.attcollation || ' ' || a.attnotnull, ',' ORDER BY a.attnum)), '') \
                     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
 
-/// Whether tables are still as they were described.
-pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescription]) -> Result<bool> {
-    // A query was described for this very statement.
-    let tables: Vec<_> = tables.iter().filter(|table| !table.table.is_query()).collect();
-    if tables.is_empty() {
-        return Ok(true);
-    }
+/// Makes sure that tables are still as they were described.
+pub(super) async fn check_tables(client: &Arc<Client>, tables: &[Arc<TableDescription>]) -> Result<()> {
     let mut statements = Vec::with_capacity(tables.len());
-    for table in &tables {
+    for table in tables {
         let (schema, name) = (literal(&table.table.schema)?, literal(&table.table.table)?);
         statements.push(format!(
             "SELECT {MARK} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -149,8 +144,8 @@ pub(super) async fn are_current(client: &Arc<Client>, tables: &[&TableDescriptio
         ));
     }
     let rows = client.query(&statements.join("; ")).await?;
-    let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark));
-    Ok(known.eq(rows.iter().map(|row| Some(text(row, 0)))))
+    let known = tables.iter().map(|table| TableProfile::of(table).map(|profile| profile.mark.clone()));
+    if known.eq(rows.iter().map(|row| Some(text(row, 0)))) { Ok(()) } else { Err(changed(tables)) }
 }
 
 pub(super) async fn describe_table(
@@ -276,9 +271,7 @@ pub(super) async fn describe_table(
             referenced_columns: list(row, 4)?,
         });
     }
-    let profile = serde_json::to_string(&profile)
-        .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
-    description.fingerprint = Some(profile);
+    description.fingerprint = Some(Fingerprint::try_new(&profile)?);
     Ok(description)
 }
 
@@ -324,9 +317,7 @@ pub(super) async fn describe_query(
         described.push(ColumnDescription::new(Arc::new(Field::new(&column.name, data_type, true)), text(row, 2)));
     }
     let mut description = TableDescription::new(query.clone(), TableKind::Query, described);
-    let profile = serde_json::to_string(&profile)
-        .map_err(|error| Error::internal("a query's profile could not be written").with_cause(error))?;
-    description.fingerprint = Some(profile);
+    description.fingerprint = Some(Fingerprint::try_new(&profile)?);
     Ok(description)
 }
 

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use tombolo_connector::{
-    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, ErrorCode, NativeQuery, Options,
-    PlannedScan, QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, ScanStatistics, TableDescription,
-    TableRef,
+    Answer, Capabilities, Connector, ConnectorFactory, ConnectorSpec, Error, NativeQuery, Options, PlannedScan,
+    QueryContext, RemoteInfo, Result, Scan, ScanInput, ScanOffer, ScanStatistics, TableDescription, TableRef,
 };
 
 use self::capability::capabilities;
@@ -116,7 +115,11 @@ impl Connector for Postgres {
     }
 
     async fn is_current(&self, description: &TableDescription) -> bool {
-        catalog::are_current(&self.client, &[description]).await.unwrap_or(false)
+        catalog::check_tables(&self.client, &[Arc::new(description.clone())]).await.is_ok()
+    }
+
+    async fn check_tables(&self, descriptions: &[Arc<TableDescription>]) -> Result<()> {
+        catalog::check_tables(&self.client, descriptions).await
     }
 
     fn offer(&self, scan: &Scan) -> ScanOffer {
@@ -141,18 +144,6 @@ impl Connector for Postgres {
     }
 
     async fn plan_scan(&self, scan: &Scan, context: &QueryContext) -> Result<PlannedScan> {
-        let tables = scan.tables();
-        let described: Vec<&TableDescription> = tables.iter().map(|table| table.description.as_ref()).collect();
-        if !catalog::are_current(&self.client, &described).await? {
-            let names: Vec<String> = described.iter().map(|table| format!("`{}`", table.table)).collect();
-            return Err(Error::new(
-                ErrorCode::SchemaChanged,
-                format!("{} is no longer as it was described", names.join(" or ")),
-            )
-            .with_hint("Run the query again.")
-            .with_source_name(self.client.name())
-            .retryable());
-        }
         let native = self.native_query(scan)?;
         let statistics = sql::estimate(scan);
         let parts = scan::parts(scan, self.config.stream_bytes, context.target_partitions);

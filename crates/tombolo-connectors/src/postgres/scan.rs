@@ -66,7 +66,7 @@ pub(super) fn parts(scan: &Scan, stream_bytes: u64, wanted: usize) -> Vec<Pages>
 }
 
 /// The table of a tree that only filters and computes, and so may be read in parts.
-fn plain_table(scan: &Scan) -> Option<TableProfile> {
+fn plain_table(scan: &Scan) -> Option<Arc<TableProfile>> {
     match scan {
         Scan::Table(table) => TableProfile::of(&table.description),
         Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),

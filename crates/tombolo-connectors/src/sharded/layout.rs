@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 use serde::{Deserialize, Serialize};
-use tombolo_connector::{Error, ErrorCode, Result, RowCount, TableDescription, TableRef};
+use tombolo_connector::{Error, ErrorCode, Fingerprint, Result, RowCount, TableDescription, TableRef};
 
 use crate::sql::{is_text, scalar_text};
 
@@ -261,17 +261,14 @@ pub(super) fn together(
         merged.unique_keys.clear();
         merged.indexes.iter_mut().for_each(|index| index.unique = false);
     }
-    merged.fingerprint = Some(
-        serde_json::to_string(&own)
-            .map_err(|error| Error::internal("descriptions could not be written").with_cause(error))?,
-    );
+    merged.fingerprint = Some(Fingerprint::try_new(&own)?);
     Ok(merged)
 }
 
 /// The description that a server has made itself.
 pub(super) fn description_of(shard: usize, merged: &TableDescription) -> Result<TableDescription> {
-    let own: Option<Own> = merged.fingerprint.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let own = own.and_then(|mut own| (shard < own.0.len()).then(|| own.0.swap_remove(shard)));
+    let own = merged.fingerprint.as_ref().and_then(Fingerprint::read::<Own>);
+    let own = own.and_then(|own| own.0.get(shard).cloned());
     own.ok_or_else(|| Error::internal("a description without those of its servers"))
 }
 

@@ -314,9 +314,14 @@ impl Connector for Sharded {
                 .with_hint("Filter by the column that the rows are spread by, or raise `max_fan_out` of the source."));
         }
         let planned = shards.into_iter().map(|at| async move {
-            let shard = self.shard(at)?;
-            let planned = shard.connector.plan_scan(&self.on(at, scan)?, context).await;
-            Ok((shard.place.clone(), planned.map_err(|error| on_shard(error, &shard.place))?))
+            let (shard, own) = (self.shard(at)?, self.on(at, scan)?);
+            // Here, and not for the whole query, since a server that is not read need not be there.
+            let tables: Vec<_> = own.tables().iter().map(|table| Arc::clone(&table.description)).collect();
+            let planned = async {
+                shard.connector.check_tables(&tables).await?;
+                shard.connector.plan_scan(&own, context).await
+            };
+            Ok((shard.place.clone(), planned.await.map_err(|error| on_shard(error, &shard.place))?))
         });
         let planned: Vec<(String, PlannedScan)> = try_join_all(planned).await?;
         let sizes: Vec<ScanStatistics> = planned.iter().map(|(_, planned)| planned.statistics).collect();

@@ -99,6 +99,11 @@ impl Block {
         self.items.iter().take(keys).any(|key| key.column.is_none() && key.facts.data_type == DataType::Boolean)
     }
 
+    /// Whether it groups rows of several relations.
+    pub(super) fn is_grouped_join(&self) -> bool {
+        self.group.is_some() && matches!(&self.source, RowSource::From(from) if !from.steps.is_empty())
+    }
+
     /// Whether one of its columns is what a window call gives.
     pub(super) fn is_windowed(&self) -> bool {
         !self.windows.is_empty()

@@ -181,11 +181,14 @@ impl<'d> Compiler<'d> {
             block.order.clear();
         }
         let mut taken = HashSet::new();
+        // MariaDB, which brings conditions into a derived table, takes the key of another relation's column for the output column
+        // of its name.
+        let keeps_names = !block.is_grouped_join();
         let columns = block.items.iter().chain(block.order.iter().map(|key| &key.value));
         let named: Vec<(&Value, String)> = (1..)
             .zip(columns)
             .map(|(at, item)| {
-                let wanted = item.column.clone().filter(|name| taken.insert(name.to_lowercase()));
+                let wanted = item.column.clone().filter(|name| keeps_names && taken.insert(name.to_lowercase()));
                 let name = wanted.unwrap_or_else(|| unique(&mut taken, at));
                 (item, name)
             })

@@ -15,6 +15,7 @@
 mod advice;
 mod aggregate;
 mod block;
+mod changed;
 mod compile;
 mod dialect;
 mod estimate;
@@ -28,6 +29,7 @@ mod value;
 mod window;
 
 pub use advice::index_advice;
+pub(crate) use changed::changed;
 pub use compile::{Compiler, Printed, print};
 pub use dialect::{AggregateCall, Comparison, Dialect, LikePart, parse_like};
 pub(crate) use dialect::{scalar_text, string_literal};

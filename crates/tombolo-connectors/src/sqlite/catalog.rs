@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field};
 use rusqlite::OptionalExtension;
 use rusqlite::types::ValueRef;
 use tombolo_connector::{
-    Collation, ColumnDescription, ColumnStatistics, Error, ErrorCode, ForeignKey, Index, Result, RowCount,
+    Collation, ColumnDescription, ColumnStatistics, Error, ErrorCode, Fingerprint, ForeignKey, Index, Result, RowCount,
     TableDescription, TableKind, TableRef, TableStatistics,
 };
 
@@ -39,9 +39,7 @@ pub(super) fn list_tables(lease: &Lease<'_>) -> Result<Vec<TableRef>> {
 pub(super) fn describe_table(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<TableDescription> {
     let ((mut description, columns), mark) = in_snapshot(lease, |mark| Ok((describe(lease, table, config)?, mark)))?;
     let profile = TableProfile { mark, columns };
-    let text = serde_json::to_string(&profile)
-        .map_err(|error| Error::internal("a table's profile could not be written").with_cause(error))?;
-    description.fingerprint = Some(text);
+    description.fingerprint = Some(Fingerprint::try_new(&profile)?);
     Ok(description)
 }
 

@@ -34,8 +34,7 @@ impl Dialect for SqliteDialect {
     fn column(&self, table: &ScanTable, index: usize) -> Facts {
         let Some(column) = table.description.columns.get(index) else { return Facts::new(DataType::Null) };
         let name = column.field.name();
-        let profile = TableProfile::of(&table.description)
-            .and_then(|mut profile| (index < profile.columns.len()).then(|| profile.columns.swap_remove(index)));
+        let profile = TableProfile::of(&table.description).and_then(|profile| profile.columns.get(index).cloned());
         let unknown = || Some(format!("nothing is known of the values of column `{name}`"));
         let profile = profile.unwrap_or_default();
         let doubt = if column.uniform { None } else { profile.doubt.clone().or_else(unknown) };

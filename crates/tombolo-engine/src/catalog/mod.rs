@@ -9,6 +9,7 @@ mod observed;
 mod resolve;
 mod source;
 mod table;
+mod table_checks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use tombolo_connector::{Error, ErrorCode, Registry, Result, nearest_name};
 use crate::settings::Settings;
 
 pub use guardrails::{Guardrails, ScanLimits, TableGuardrails};
-pub(crate) use observed::WholeRead;
+pub(crate) use observed::{HereCost, WholeRead, has_work, is_work};
 pub use resolve::{NamePart, ResolvedTable, SearchPlace};
 pub use source::{Source, SourceConfig};
 pub use table::SourceTable;
+pub(crate) use table_checks::TableChecks;
 
 /// All configured sources.
 #[derive(Debug)]

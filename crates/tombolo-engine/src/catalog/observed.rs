@@ -1,3 +1,5 @@
+mod work;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,6 +12,8 @@ use tombolo_connector::{RowCount, Scan, ScanStatistics, TableRef};
 
 use super::cache::{read_json, source_file, write_json};
 use crate::cost::Speed;
+use work::Work;
+pub(crate) use work::{HereCost, has_work, is_work};
 
 /// Sub-queries of one source that are remembered; of more, those are forgotten that were read longest ago.
 const MOST_READS: usize = 500;
@@ -46,6 +50,9 @@ struct Facts {
     /// The rows that were counted of tables of unknown size, by the hash of their names.
     #[serde(default)]
     counts: HashMap<String, Counted>,
+    /// What sources needed for work on their own tables, by the hash of the sub-query.
+    #[serde(default)]
+    works: HashMap<String, Work>,
     /// Milliseconds to the first row of a table.
     first_row_ms: Vec<f64>,
     /// The time that the rows of a table took to come, as a multiple of what was expected.

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use tombolo_connector::{Connector, Scan};
 
 use super::build::sub_query;
 use super::receipt::SubQueryOutcome;
-use crate::catalog::{Source, WholeRead};
+use crate::catalog::{HereCost, Source, WholeRead, has_work};
+use crate::cost::{ROW_LOOKED_AT, ROW_WORKED_ON, largest_table};
 use crate::execute::SourceScanExec;
 
 /// Takes note of what was seen of sub-queries that were read whole, for those who estimate the next ones.
@@ -12,20 +16,80 @@ pub(crate) fn observe(scans: &[Arc<SourceScanExec>]) {
         let source = &scan.scan().source;
         let (Some(observed), Some(connector)) = (source.observed(), source.connector_if_connected()) else { continue };
         let snapshot = scan.counters().snapshot();
-        let is_news = observed.note(&WholeRead {
+        let reading_ms = reading_ms(scan);
+        let mut is_news = observed.note(&WholeRead {
             scan: &scan.scan().scan,
             estimate: connector.estimate(&scan.scan().scan),
             rows: snapshot.rows,
             bytes: snapshot.bytes,
             is_direct: scan.takes_keys(),
             first_row_ms: snapshot.first_row_ms,
-            reading_ms: snapshot.reading_ms / snapshot.opened.max(1) as f64,
+            reading_ms,
         });
+        if let Some(here) = expected_here(source, connector.as_ref(), &scan.scan().scan)
+            && has_work(&scan.scan().scan)
+        {
+            is_news |= observed.note_work(&scan.scan().scan, reading_ms, here);
+        }
         if is_news && !told.iter().any(|known| Arc::ptr_eq(known, source)) {
             told.push(source);
         }
     }
+    for (source, work, seen) in done_here(scans) {
+        if source.observed().is_some_and(|observed| observed.note_work_here(work, seen))
+            && !told.iter().any(|known| Arc::ptr_eq(known, source))
+        {
+            told.push(source);
+        }
+    }
     told.into_iter().filter_map(|source| source.observed()).for_each(|observed| observed.save());
+}
+
+/// The time in which a source was waited for or its rows were decoded.
+fn reading_ms(scan: &SourceScanExec) -> f64 {
+    let snapshot = scan.counters().snapshot();
+    snapshot.reading_ms / snapshot.opened.max(1) as f64
+}
+
+/// What it is expected to take to read the tables of a sub-query, with their conditions, and to do its work here; `None` where a
+/// table's size is not known.
+fn expected_here(source: &Source, connector: &dyn Connector, scan: &Scan) -> Option<HereCost> {
+    if has_work(scan) {
+        let mut cost = HereCost { ms: 0.0, bytes: 0 };
+        for input in scan.inputs() {
+            let HereCost { ms, bytes } = expected_here(source, connector, input)?;
+            cost = HereCost { ms: cost.ms + ms, bytes: cost.bytes.saturating_add(bytes) };
+        }
+        return Some(cost);
+    }
+    let estimate = source.estimate(connector, scan);
+    let (rows, bytes) = (estimate.rows.value()?, estimate.bytes?);
+    let (count, speed) = (rows as f64, source.speed());
+    let looked_at = largest_table(scan) * ROW_LOOKED_AT;
+    let moved = speed.moved(count, (rows > 0).then(|| bytes as f64 / count));
+    Some(HereCost { ms: speed.request_ms + looked_at + moved + count * ROW_WORKED_ON, bytes })
+}
+
+/// The work that was done here in the place of a source that was seen to be slow at it, as far as all its tables were read whole.
+fn done_here(scans: &[Arc<SourceScanExec>]) -> Vec<(&Arc<Source>, &str, HereCost)> {
+    let mut works: BTreeMap<(&str, &str), Vec<&Arc<SourceScanExec>>> = BTreeMap::new();
+    for scan in scans {
+        if let Some(work) = &scan.scan().instead_of {
+            works.entry((scan.scan().source.name(), work)).or_default().push(scan);
+        }
+    }
+    works.retain(|_, scans| scans.iter().all(|scan| is_whole(scan)));
+    let seen = works.into_iter().filter_map(|((_, work), scans)| {
+        let mut seen = HereCost { ms: 0.0, bytes: 0 };
+        for scan in &scans {
+            let snapshot = scan.counters().snapshot();
+            // As if they were read one after another, which they may be.
+            seen.ms += reading_ms(scan) + snapshot.rows as f64 * ROW_WORKED_ON;
+            seen.bytes = seen.bytes.saturating_add(snapshot.bytes);
+        }
+        Some((&scans.first()?.scan().source, work, seen))
+    });
+    seen.collect()
 }
 
 /// Whether all rows of a sub-query came, whatever the rest of the query was.

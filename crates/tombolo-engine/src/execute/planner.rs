@@ -20,13 +20,19 @@ use crate::pushdown::SourceScan;
 pub struct SourceScanPlanner {
     context: QueryContext,
     budgets: Budgets,
+    tells_values: bool,
     planned: Mutex<BTreeMap<usize, Arc<SourceScanExec>>>,
 }
 
 impl SourceScanPlanner {
     /// Makes a planner for one query.
     pub fn new(context: QueryContext) -> Self {
-        Self { context, budgets: Budgets::default(), planned: Mutex::default() }
+        Self { context, budgets: Budgets::default(), tells_values: true, planned: Mutex::default() }
+    }
+
+    /// The same, whose operators do not tell which values their columns have.
+    pub fn without_values(self) -> Self {
+        Self { tells_values: false, ..self }
     }
 
     /// The operators that were made, by the sub-query's number, as they are in the plan that runs: in an order where that was chosen.
@@ -67,6 +73,9 @@ impl ExtensionPlanner for SourceScanPlanner {
             let planned = connector.plan_scan(&sorted.scan, &context).await;
             operator =
                 operator.with_sorted(sorted, planned.map_err(|error| error.with_source_name(scan.source.name()))?)?;
+        }
+        if !self.tells_values {
+            operator = operator.without_values();
         }
         let operator = Arc::new(operator);
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(scan.id, Arc::clone(&operator));

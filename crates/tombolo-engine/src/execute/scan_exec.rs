@@ -48,6 +48,8 @@ pub struct SourceScanExec {
     /// The keys that its rows are compared with here, and whether they are there.
     filters: Vec<KeyFilter>,
     filled: Arc<OnceCell<()>>,
+    /// Whether DataFusion is told which values the columns have.
+    tells_values: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -104,8 +106,14 @@ impl SourceScanExec {
             sorted: None,
             filters: Vec::new(),
             filled: Arc::default(),
+            tells_values: true,
             properties,
         })
+    }
+
+    /// The same, which tells DataFusion of the number of rows alone.
+    pub fn without_values(self) -> Self {
+        Self { tells_values: false, ..self }
     }
 
     /// The same operator with another that reads the same rows in an order in which they may be wanted. One of them is read, and
@@ -394,7 +402,11 @@ impl ExecutionPlan for SourceScanExec {
 
     fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         if let (Input::Plan(_), Some(below), []) = (&self.input, inputs.first(), self.filters.as_slice()) {
-            return Ok(Arc::clone(below));
+            if self.tells_values {
+                return Ok(Arc::clone(below));
+            }
+            let column_statistics = Statistics::unknown_column(&self.dress.schema);
+            return Ok(Arc::new(Statistics { column_statistics, ..below.as_ref().clone() }));
         }
         let mut statistics = Statistics::new_unknown(&self.dress.schema);
         let share = |value: u64| {

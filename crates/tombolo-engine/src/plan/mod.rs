@@ -30,7 +30,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::future::try_join_all;
 use tombolo_connector::{Error, ErrorCode, Result, nearest_name};
 
-use crate::catalog::{Catalog, SearchPlace, SourceTable};
+use crate::catalog::{Catalog, SearchPlace, SourceTable, TableChecks};
 use crate::error::from_datafusion;
 use context::PlanContext;
 
@@ -54,10 +54,12 @@ pub(crate) async fn logical_plan(
     catalog: &Catalog,
     path: &[SearchPlace],
     session: &SessionState,
+    checks: &TableChecks,
 ) -> Result<LogicalPlan> {
     native::name_queries(&mut statement)?;
     relations::shorten_long_names(&mut statement);
     let tables = described(&statement, catalog, path).await?;
+    checks.begin(tables.iter().map(|(_, table)| (table.source(), table.description())));
     match planned(statement.clone(), tables.clone(), session) {
         // A column that is not known may have come after its table was described.
         Err(error) if error.code() == ErrorCode::ColumnNotFound && forget_changed(&tables).await => {

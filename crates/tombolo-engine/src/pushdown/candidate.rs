@@ -5,9 +5,9 @@ use datafusion::logical_expr::{Expr, SortExpr};
 use tombolo_connector::{Answer, Connector, Scan, ScanOffer, ScanStatistics};
 
 use super::node::NotPushedPart;
-use crate::catalog::Source;
+use crate::catalog::{Source, is_work};
 use crate::plan::{expr_text, join_texts};
-use crate::settings::{PushdownRule, PushdownRules};
+use crate::settings::{PushdownRule, PushdownRules, Strategy};
 
 /// A subtree that one source has accepted so far.
 #[derive(Debug, Clone)]
@@ -15,9 +15,24 @@ pub(super) struct Candidate {
     pub(super) source: Arc<Source>,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) rules: PushdownRules,
+    pub(super) local_work: LocalWork,
     pub(super) scan: Arc<Scan>,
     pub(super) order: Order,
     pub(super) not_pushed: Vec<NotPushedPart>,
+    /// The work that is done here since the source was seen to be slow at it, by its hash.
+    pub(super) instead_of: Option<String>,
+}
+
+/// When work on the tables of one source is done here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalWork {
+    pub(super) strategy: Strategy,
+    /// What its tables may take.
+    pub(super) most_bytes: u64,
+}
+
+impl LocalWork {
+    pub(super) const NEVER: Self = Self { strategy: Strategy::Never, most_bytes: 0 };
 }
 
 /// The order in which an accepted subtree's rows come.
@@ -34,13 +49,35 @@ pub(super) enum Order {
 impl Candidate {
     /// Offers one more operator on top. `None` where its answer is not exact in every part; the refusal is kept.
     pub(super) fn accept(&mut self, scan: Scan) -> Option<Candidate> {
-        let offer = self.offer(&scan);
+        let offer = match self.refused_work(&scan) {
+            Some(reason) => ScanOffer::all(Answer::refused(reason), scan.part_count()),
+            None => self.offer(&scan),
+        };
         if !offer.is_exact() {
             self.keep_refusals(&scan, &offer);
             return None;
         }
         let order = self.order_after(&scan);
         Some(Candidate { scan: Arc::new(scan), order, ..self.clone() })
+    }
+
+    /// Why a source is not offered work that it would do.
+    fn refused_work(&mut self, scan: &Scan) -> Option<String> {
+        if !is_work(scan) {
+            return None;
+        }
+        match self.local_work.strategy {
+            Strategy::Never => None,
+            Strategy::Always => Some("what joins, groups and windows can be done here is done here".to_owned()),
+            Strategy::Adaptive => {
+                // More rows are read than the answer needs, which may be what the guardrails are there to prevent.
+                let observed = self.source.observed().filter(|_| self.source.guardrails().is_empty())?;
+                let slow = observed.slow_work(scan, self.local_work.most_bytes)?;
+                let (source, here) = (time_text(slow.source_ms), time_text(slow.here_ms));
+                self.instead_of = Some(slow.hash);
+                Some(format!("the source took {source} for it, and with its tables read here it takes {here}"))
+            }
+        }
     }
 
     /// The source's answer, brought to one for each part whatever the source said: a missing answer is a refusal.
@@ -111,6 +148,10 @@ impl Candidate {
         });
         mapped.collect::<Option<Vec<_>>>().map_or(Order::ByLostColumns, Order::By)
     }
+}
+
+fn time_text(ms: f64) -> String {
+    if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
 }
 
 /// The rule by which an operator is offered; a table always is.

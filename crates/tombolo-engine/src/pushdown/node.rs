@@ -24,6 +24,8 @@ pub struct SourceScan {
     pub sorted: Option<Sorted>,
     /// What the source was not given.
     pub not_pushed: Vec<NotPushedPart>,
+    /// The work that is done here since the source was seen to be slow at it, by its hash.
+    pub instead_of: Option<String>,
 }
 
 /// A sub-query with a sort.

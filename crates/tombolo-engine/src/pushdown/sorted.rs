@@ -5,7 +5,7 @@ use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::{Join, LogicalPlan, Sort, SortExpr};
 use tombolo_connector::Scan;
 
-use super::candidate::{Candidate, Order};
+use super::candidate::{Candidate, LocalWork, Order};
 use super::node::{Sorted, SourceScan};
 use super::top_rows::{is_of, through};
 use crate::plan::plain;
@@ -81,8 +81,10 @@ fn offered(node: &SourceScan, keys: &[SortExpr], rules: PushdownRules) -> Option
         connector: Arc::clone(node.source.connector_if_connected()?),
         rules,
         scan: Arc::clone(&node.scan),
+        local_work: LocalWork::NEVER,
         order: Order::None,
         not_pushed: Vec::new(),
+        instead_of: None,
     };
     let keys: Vec<SortExpr> = keys.iter().map(|key| SortExpr { expr: plain(&key.expr), ..key.clone() }).collect();
     let accepted = candidate.accept(Scan::Sort { input: Arc::clone(&node.scan), keys, fetch: None })?;

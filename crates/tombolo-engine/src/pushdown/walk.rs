@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
 };
 use tombolo_connector::{Answer, Scan, ScanAggregate, ScanJoin, ScanTable};
 
-use super::candidate::{Candidate, Order, part_texts};
+use super::candidate::{Candidate, LocalWork, Order, part_texts};
 use super::either::Either;
 use super::node::SourceScan;
 use super::split::Split;
@@ -30,18 +30,33 @@ pub(super) fn push_down(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     // First as if the whole plan became one sub-query, where a pushed sort's order needs no keeper. If it did not, once more
     // so that every order survives what is put above it.
     let mut walk = Walk::new(settings);
-    match walk.visit(plan.clone())? {
-        Walked::There(candidate) => Ok(walk.leaf(*candidate)),
-        Walked::Here(_) => {
-            walk.keep_order = true;
-            let walked = walk.visit(plan)?;
-            walk.finish(walked)
-        }
+    if !has_several_sources(&plan)?
+        && let Walked::There(candidate) = walk.visit(plan.clone())?
+    {
+        return Ok(walk.leaf(*candidate));
     }
+    walk.keep_order = true;
+    let walked = walk.visit(plan)?;
+    walk.finish(walked)
+}
+
+fn has_several_sources(plan: &LogicalPlan) -> Result<bool> {
+    let mut first = None;
+    let mut several = false;
+    plan.apply(|plan| {
+        if let LogicalPlan::TableScan(scan) = plan
+            && let Some(table) = (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<SourceTable>()
+        {
+            several |= !Arc::ptr_eq(first.get_or_insert_with(|| Arc::clone(table.source())), table.source());
+        }
+        Ok(if several { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(several)
 }
 
 pub(super) struct Walk {
     rules: PushdownRules,
+    local_work: LocalWork,
     split: Strategy,
     keep_order: bool,
     /// Sides of joins that were visited for an aggregate that is not split after all.
@@ -51,7 +66,9 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new(settings: &Settings) -> Self {
         let visited = RefCell::default();
-        Self { rules: settings.pushdown, split: settings.split_aggregates, keep_order: false, visited }
+        // All of them are read at once at worst, and others are at work too.
+        let local_work = LocalWork { strategy: settings.local_work, most_bytes: settings.max_memory / 4 };
+        Self { rules: settings.pushdown, local_work, split: settings.split_aggregates, keep_order: false, visited }
     }
 
     pub(super) fn visit(&self, plan: LogicalPlan) -> Result<Walked> {
@@ -117,8 +134,8 @@ impl Walk {
             Order::By(keys) => keys,
             Order::None | Order::ByLostColumns => Vec::new(),
         };
-        let Candidate { source, scan, not_pushed, .. } = candidate;
-        SourceScan { id: 0, source, scan, order, sorted: None, not_pushed }.into_plan()
+        let Candidate { source, scan, not_pushed, instead_of, .. } = candidate;
+        SourceScan { id: 0, source, scan, order, sorted: None, not_pushed, instead_of }.into_plan()
     }
 
     /// Offers an operator over one accepted subtree; where it is refused, it stays above.
@@ -157,9 +174,11 @@ impl Walk {
             source: Arc::clone(table.source()),
             connector: Arc::clone(connector),
             rules: self.rules,
+            local_work: self.local_work,
             scan: Arc::new(leaf),
             order: Order::None,
             not_pushed: Vec::new(),
+            instead_of: None,
         };
         let offer = candidate.offer(&candidate.scan);
         if !offer.is_exact() {
@@ -444,7 +463,7 @@ impl Walk {
         self.here(LogicalPlan::Join(Join { left: Arc::new(left), right: Arc::new(right), ..join }))
     }
 
-    fn join_there(&self, mut join: Join, mut left: Candidate, right: Candidate) -> Result<Walked> {
+    fn join_there(&self, mut join: Join, mut left: Candidate, mut right: Candidate) -> Result<Walked> {
         let mut rest = None;
         if join.on.is_empty() && join.filter.is_none() && join.join_type == JoinType::Inner {
             let reason = "a product of both sides would move more rows than the sides".to_owned();
@@ -476,6 +495,7 @@ impl Walk {
                 rest = join.filter.take();
             }
             join.filter = join.filter.or(rest);
+            right.instead_of.clone_from(&left.instead_of);
         }
         let left = self.finish(Walked::There(Box::new(left)))?;
         let right = self.finish(Walked::There(Box::new(right)))?;

@@ -1,5 +1,8 @@
 //! Defects of DataFusion that stop a query with an error of its own, by the words of that error. A query that plain DataFusion
-//! fails with so is counted, and asked no further. Each is told with a small query in `docs/dev/datafusion.md`.
+//! fails with so is counted, and asked no further. Each is told with a small query in `docs/dev/datafusion.md`. Queries that are too
+//! large to be compared end so too.
+
+use crate::reference::TOO_LARGE;
 
 /// A defect, by what an error has that comes of it.
 struct Defect {
@@ -22,6 +25,8 @@ const DEFECTS: &[Defect] = &[
         what: "DataFusion loses a column of a sub-select that it made a join of",
     },
     Defect { parts: &["it takes too long"], what: "plain DataFusion takes longer than is waited for" },
+    Defect { parts: &[TOO_LARGE], what: "the answer is larger than is kept to be compared" },
+    Defect { parts: &["Resources exhausted"], what: "plain DataFusion takes more memory than it is given" },
     Defect {
         parts: &["`retract_batch` is not implemented"],
         what: "DataFusion cannot take rows out of some aggregates over a window that ends before the last row",

@@ -34,10 +34,16 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 /// What is said of it here, in PostgreSQL and in MySQL. There a number without a sign is none of ours, and its overflow a fault.
-const OVERFLOWS: [&str; 3] =
-    ["overflow happened on", "out of range (SQLSTATE 22003)", "BIGINT value is out of range in"];
+const OVERFLOWS: [&str; 4] = [
+    "overflow happened on",
+    "out of range (SQLSTATE 22003)",
+    "BIGINT value is out of range in",
+    // Of a cast of what a decimal cannot hold, whose row another plan may not come to.
+    "to store in a Decimal",
+];
 
-const OVERFLOW: &str = "integer overflow, at which DataFusion goes on from the other end";
+const OVERFLOW: &str =
+    "a number that leaves its type, at which DataFusion goes on from the other end, or to whose row it does not come";
 
 /// What DataFusion says at the first row that it would take out of an aggregate that it only adds to. Whether there is such a row
 /// is known where the rows are: a way whose plan does not come to one answers.

@@ -170,10 +170,31 @@ impl World {
                 }),
             },
         ];
-        for (name, pushdown, batch_keys, max_keys, ranges) in [
-            ("keys always shipped, three in a request", PushdownRules::ALL, 3, usize::MAX, Strategy::Never),
-            ("nothing but keys pushed down", PushdownRules::only(PushdownRule::Keys), 10_000, 50, Strategy::Never),
-            ("ranges in place of keys, of which three are kept", PushdownRules::ALL, 10_000, 3, Strategy::Always),
+        for (name, pushdown, batch_keys, max_keys, ranges, local_work) in [
+            (
+                "keys always shipped, three in a request",
+                PushdownRules::ALL,
+                3,
+                usize::MAX,
+                Strategy::Never,
+                Strategy::Never,
+            ),
+            (
+                "nothing but keys pushed down",
+                PushdownRules::only(PushdownRule::Keys),
+                10_000,
+                50,
+                Strategy::Never,
+                Strategy::Never,
+            ),
+            (
+                "ranges in place of keys, of which three are kept, and all work done here",
+                PushdownRules::ALL,
+                10_000,
+                3,
+                Strategy::Always,
+                Strategy::Always,
+            ),
         ] {
             let (strategy, lookup) = (Strategy::Always, Strategy::Never);
             let key_shipping = KeyShipping { strategy, ranges, lookup, batch_keys, max_keys };
@@ -181,6 +202,7 @@ impl World {
                 (settings.pushdown, settings.key_shipping) = (pushdown, key_shipping);
                 (settings.split_aggregates, settings.join_order) = (Strategy::Always, JoinOrder::Worst);
                 settings.shared_rows = Strategy::Always;
+                settings.local_work = local_work;
             };
             ways.push(Way { name: name.to_owned(), engine: settings(&change) });
         }

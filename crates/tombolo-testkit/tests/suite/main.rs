@@ -21,6 +21,7 @@ mod key_kinds;
 mod key_shipping;
 mod leaks;
 mod liars;
+mod local_work;
 mod lookup;
 mod lookup_answers;
 mod lookup_order;

@@ -104,6 +104,13 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
          expected to cost less, always, or never.",
     ),
     spec(
+        "local_work",
+        OptionKind::Choice(STRATEGIES),
+        Some("adaptive"),
+        "When joins, groups and windows of one source's tables are done here, although the source could do them: where the source was seen \
+         to take clearly longer than reading the tables does, always, or never.",
+    ),
+    spec(
         "type_mappings",
         OptionKind::Text,
         None,
@@ -219,6 +226,7 @@ impl Federation {
         shipping.max_keys = all.integer("max_keys").unwrap_or(shipping.max_keys);
         settings.split_aggregates = strategy("split_aggregates");
         settings.shared_rows = strategy("shared_rows");
+        settings.local_work = strategy("local_work");
         settings.type_mappings = TypeMapping::parse_list(all.text("type_mappings").unwrap_or_default())?;
         settings.pushdown = if all.boolean("pushdown") { PushdownRules::ALL } else { PushdownRules::NONE };
         Ok(Self {

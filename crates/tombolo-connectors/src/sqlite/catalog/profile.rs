@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
@@ -37,8 +39,8 @@ pub(in crate::sqlite) struct ColumnProfile {
 
 impl TableProfile {
     /// Reads the profile that a description carries.
-    pub(in crate::sqlite) fn of(description: &TableDescription) -> Option<Self> {
-        serde_json::from_str(description.fingerprint.as_deref()?).ok()
+    pub(in crate::sqlite) fn of(description: &TableDescription) -> Option<Arc<Self>> {
+        description.fingerprint.as_ref()?.read()
     }
 }
 

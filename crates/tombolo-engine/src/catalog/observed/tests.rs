@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use datafusion::common::DFSchema;
-use tombolo_connector::{RowCount, Scan, ScanStatistics, ScanTable, TableDescription, TableKind, TableRef};
+use tombolo_connector::{
+    RowCount, Scan, ScanAggregate, ScanStatistics, ScanTable, TableDescription, TableKind, TableRef,
+};
 
+use super::work::HereCost;
 use super::{MOST_SAMPLES, Observed, WholeRead};
 use crate::cost::Speed;
 
@@ -76,4 +79,43 @@ fn a_moment_of_a_busy_machine_says_nothing() {
         observed.note(&read(&scan, estimated(10), 10, first_row_ms, 500.0));
     }
     assert_eq!(observed.speed(), Speed::default());
+}
+
+/// One group of all rows of a table, below a limit.
+fn counted() -> (Scan, Scan) {
+    let schema = Arc::new(DFSchema::empty());
+    let (group, aggregates) = (Vec::new(), Vec::new());
+    let work = Scan::Aggregate(ScanAggregate { input: Arc::new(table()), group, aggregates, schema });
+    (Scan::Limit { input: Arc::new(work.clone()), skip: 0, fetch: Some(1) }, work)
+}
+
+const HERE: HereCost = HereCost { ms: 100.0, bytes: 1000 };
+
+#[test]
+fn work_is_slow_when_its_source_was_clearly_slower_twice() {
+    let (observed, (scan, work)) = (observed(), counted());
+    assert!(observed.note_work(&scan, 900.0, HERE));
+    assert_eq!(observed.slow_work(&work, u64::MAX), None);
+    assert!(observed.note_work(&scan, 1000.0, HERE));
+    let slow = observed.slow_work(&work, u64::MAX).unwrap();
+    assert_eq!((slow.source_ms, slow.here_ms), (900.0, 100.0));
+    // What does not fit into the memory is left to its source, and other work is other work.
+    assert_eq!(observed.slow_work(&work, 999), None);
+    assert_eq!(observed.slow_work(&table(), u64::MAX), None);
+    // Once it was quick it is not slow: it was the machine that was busy.
+    assert!(observed.note_work(&scan, 300.0, HERE));
+    assert_eq!(observed.slow_work(&work, u64::MAX), None);
+}
+
+#[test]
+fn work_that_was_seen_to_be_slower_here_is_left_to_its_source() {
+    let (observed, (scan, work)) = (observed(), counted());
+    observed.note_work(&scan, 900.0, HERE);
+    observed.note_work(&scan, 900.0, HERE);
+    let slow = observed.slow_work(&work, u64::MAX).unwrap();
+    assert!(observed.note_work_here(&slow.hash, HereCost { ms: 800.0, bytes: 1000 }));
+    assert_eq!(observed.slow_work(&work, u64::MAX), None);
+    // What is expected counts no longer.
+    observed.note_work(&scan, 900.0, HERE);
+    assert_eq!(observed.slow_work(&work, u64::MAX), None);
 }

@@ -11,6 +11,7 @@ mod exists_value;
 mod in_list;
 mod like_escape;
 mod literal_sides;
+mod misjudged;
 mod null_equality;
 mod one_row;
 mod optional;
@@ -31,6 +32,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
+pub(crate) use misjudged::is_misjudged;
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 use optional::OptionalRule;
