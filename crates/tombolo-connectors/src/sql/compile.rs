@@ -270,7 +270,9 @@ impl<'d> Compiler<'d> {
     pub(super) fn sort_key(&self, key: &SortExpr, scope: &Scope<'_>) -> Shipped<OrderKey> {
         let value = self.printer().expression(&key.expr, scope)?;
         let text = self.sorting_text(&value, Comparison::Order)?;
-        let value = Value { sql: text, level: Level::Atom, ..value };
+        // What is sorted by in another form is no column, which has its own name.
+        let column = value.column.clone().filter(|_| text == value.sql);
+        let value = Value { sql: text, level: Level::Atom, column, ..value };
         Ok(OrderKey { value, ascending: key.asc, nulls_first: key.nulls_first })
     }
 

@@ -49,7 +49,7 @@ const OVERFLOW: &str =
 /// is known where the rows are: a way whose plan does not come to one answers.
 const NO_RETRACTION: &str = "`retract_batch` is not implemented";
 
-/// Whether a way cannot be compared for a reason of its own: integers left their type, batches of two rows
+/// Whether a way cannot be compared for a reason of its own: numbers left their type, small batches
 /// took too much memory or time, or a window came to a row that DataFusion cannot take out again.
 pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
     match code {

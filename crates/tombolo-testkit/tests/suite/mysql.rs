@@ -124,6 +124,24 @@ async fn groups_by_like_named_columns_of_two_tables_are_told_apart() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_rows_of_an_order_of_text_are_taken_before_a_condition_above() {
+    for server in servers() {
+        let site = database(
+            server,
+            &[
+                "CREATE TABLE {db}.notes (id int PRIMARY KEY, note varchar(20))",
+                "INSERT INTO {db}.notes VALUES (1, 'b'), (2, 'B'), (3, NULL), (4, 'a'), (5, 'c')",
+            ],
+        )
+        .await;
+        let engine = engine(site.options());
+        // The order goes on outside, by bytes as inside.
+        let sql = "SELECT id FROM (SELECT id, note FROM s.notes ORDER BY note, id LIMIT 3) d WHERE id <> 4";
+        assert_eq!(rows(&engine, sql).await, ["2", "1"], "{}", server.title);
+    }
+}
+
 const WRONG: &[&str] = &[
     "CREATE TABLE {db}.wrong_values (id int PRIMARY KEY, flag tinyint(1), zero date NOT NULL, part datetime, length time)",
     "INSERT INTO {db}.wrong_values VALUES (1, 2, '0000-00-00', '2024-00-00', '25:00:00'), (2, 1, '2024-01-01', NULL, '-1:00:00')",
