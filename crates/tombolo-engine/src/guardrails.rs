@@ -2,7 +2,6 @@
 //! The rules about predicates are held against the cut plan by [`pushdown`](crate::pushdown), those about what is read by
 //! [`check`] before and by [`execute`](crate::execute) while it runs.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -39,7 +38,7 @@ pub(crate) async fn check_names(plan: &LogicalPlan) -> Result<()> {
 
 fn table(plan: &LogicalPlan) -> Option<&SourceTable> {
     let LogicalPlan::TableScan(scan) = plan else { return None };
-    (scan.source.as_ref() as &dyn Any).downcast_ref()
+    SourceTable::of(scan)
 }
 
 /// The most rows of an answer that is sorted without a limit.

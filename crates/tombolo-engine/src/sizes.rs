@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::logical_expr::LogicalPlan;
 use tokio::time::Instant;
 use tombolo_connector::{Result, RowCount, TableDescription, TableKind};
 
@@ -72,10 +72,6 @@ fn statement((source, schema, table): &Name) -> String {
     format!("SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {}) AS counted", MOST_ROWS + 1)
 }
 
-fn source_table(scan: &TableScan) -> Option<&SourceTable> {
-    (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<SourceTable>()
-}
-
 fn name_of(table: &SourceTable) -> Name {
     let own = &table.description().table;
     (table.source().name().to_owned(), own.schema.clone(), own.table.clone())
@@ -86,7 +82,7 @@ fn unknown_tables(plan: &LogicalPlan) -> Result<(BTreeMap<Name, Unknown>, usize)
     let (mut tables, mut sources) = (BTreeMap::new(), BTreeSet::new());
     let visited = plan.apply_with_subqueries(|plan| {
         if let LogicalPlan::TableScan(scan) = plan
-            && let Some(table) = source_table(scan)
+            && let Some(table) = SourceTable::of(scan)
         {
             sources.insert(table.source().name().to_owned());
             let description = table.description();
@@ -104,7 +100,7 @@ fn unknown_tables(plan: &LogicalPlan) -> Result<(BTreeMap<Name, Unknown>, usize)
 fn with_rows(plan: LogicalPlan, rows: &BTreeMap<Name, u64>) -> Result<LogicalPlan> {
     let changed = plan.transform_up_with_subqueries(|plan| {
         let LogicalPlan::TableScan(mut scan) = plan else { return Ok(Transformed::no(plan)) };
-        let counted = source_table(&scan).and_then(|table| Some((table, *rows.get(&name_of(table))?)));
+        let counted = SourceTable::of(&scan).and_then(|table| Some((table, *rows.get(&name_of(table))?)));
         let Some((table, count)) = counted else { return Ok(Transformed::no(LogicalPlan::TableScan(scan))) };
         let mut description = table.description().as_ref().clone();
         description.statistics.rows = RowCount::Estimated(count);

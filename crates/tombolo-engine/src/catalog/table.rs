@@ -1,7 +1,8 @@
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::logical_expr::{TableSource, TableType};
+use datafusion::logical_expr::{TableScan, TableSource, TableType};
 use tombolo_connector::{TableDescription, TableKind};
 
 use super::Source;
@@ -20,6 +21,11 @@ impl SourceTable {
     pub fn new(source: Arc<Source>, description: Arc<TableDescription>) -> Self {
         let schema = description.arrow_schema();
         Self { source, description, schema }
+    }
+
+    /// The table that a scan reads, if it is one of a source.
+    pub fn of(scan: &TableScan) -> Option<&Self> {
+        (scan.source.as_ref() as &dyn Any).downcast_ref()
     }
 
     /// The source that has the table.

@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ pub(crate) struct BaseTable {
 
 impl BaseTable {
     fn of(scan: &TableScan) -> Option<Self> {
-        let table = (scan.source.as_ref() as &dyn Any).downcast_ref::<SourceTable>()?;
+        let table = SourceTable::of(scan)?;
         Some(Self { source: Arc::clone(table.source()), description: Arc::clone(table.description()) })
     }
 

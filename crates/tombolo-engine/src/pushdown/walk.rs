@@ -45,7 +45,7 @@ fn has_several_sources(plan: &LogicalPlan) -> Result<bool> {
     let mut several = false;
     plan.apply(|plan| {
         if let LogicalPlan::TableScan(scan) = plan
-            && let Some(table) = (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<SourceTable>()
+            && let Some(table) = SourceTable::of(scan)
         {
             several |= !Arc::ptr_eq(first.get_or_insert_with(|| Arc::clone(table.source())), table.source());
         }
@@ -155,7 +155,7 @@ impl Walk {
     }
 
     fn table(&self, scan: TableScan) -> Result<Walked> {
-        let Some(table) = (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<SourceTable>() else {
+        let Some(table) = SourceTable::of(&scan) else {
             return Ok(Walked::Here(LogicalPlan::TableScan(scan)));
         };
         let Some(connector) = table.source().connector_if_connected() else {

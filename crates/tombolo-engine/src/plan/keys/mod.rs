@@ -12,7 +12,6 @@ mod kinds;
 mod side;
 mod widening;
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -81,7 +80,7 @@ fn sources_read(plan: &LogicalPlan, mappings: &[TypeMapping]) -> Result<BTreeSet
     let mut sources = BTreeSet::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
-            && let Some(table) = (scan.source.as_ref() as &dyn Any).downcast_ref::<SourceTable>()
+            && let Some(table) = SourceTable::of(scan)
         {
             let (source, description) = (table.source().name(), table.description());
             sources.insert(source.to_owned());

@@ -202,8 +202,7 @@ pub(super) fn estimate(plan: &LogicalPlan) -> Option<Size> {
 const RECURSION: Size = Size { rows: ROWS_OF_A_RECURSION, how: How::About };
 
 fn table(scan: &TableScan) -> Option<Size> {
-    let source = scan.source.as_ref() as &dyn Any;
-    if let Some(table) = source.downcast_ref::<SourceTable>() {
+    if let Some(table) = SourceTable::of(scan) {
         let TableDescription { statistics, columns, .. } = table.description().as_ref();
         return match statistics.rows {
             RowCount::Exact(rows) => Some(Size::exact(rows as f64)),
@@ -214,7 +213,8 @@ fn table(scan: &TableScan) -> Option<Size> {
             }
         };
     }
-    let provider = source.downcast_ref::<DefaultTableSource>()?.table_provider.as_ref() as &dyn Any;
+    let source = (scan.source.as_ref() as &dyn Any).downcast_ref::<DefaultTableSource>()?;
+    let provider = source.table_provider.as_ref() as &dyn Any;
     if provider.is::<CteWorkTable>() {
         return Some(RECURSION);
     }
