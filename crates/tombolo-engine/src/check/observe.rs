@@ -11,7 +11,7 @@ use crate::execute::SourceScanExec;
 
 /// Takes note of what was seen of sub-queries that were read whole, for those who estimate the next ones.
 pub(crate) fn observe(scans: &[Arc<SourceScanExec>]) {
-    let mut told: Vec<&Arc<Source>> = Vec::new();
+    let mut news = BTreeMap::new();
     for scan in scans.iter().filter(|scan| is_whole(scan)) {
         let source = &scan.scan().source;
         let (Some(observed), Some(connector)) = (source.observed(), source.connector_if_connected()) else { continue };
@@ -31,18 +31,18 @@ pub(crate) fn observe(scans: &[Arc<SourceScanExec>]) {
         {
             is_news |= observed.note_work(&scan.scan().scan, reading_ms, here);
         }
-        if is_news && !told.iter().any(|known| Arc::ptr_eq(known, source)) {
-            told.push(source);
+        if is_news {
+            news.insert(source.name(), observed);
         }
     }
     for (source, work, seen) in done_here(scans) {
-        if source.observed().is_some_and(|observed| observed.note_work_here(work, seen))
-            && !told.iter().any(|known| Arc::ptr_eq(known, source))
+        if let Some(observed) = source.observed()
+            && observed.note_work_here(work, seen)
         {
-            told.push(source);
+            news.insert(source.name(), observed);
         }
     }
-    told.into_iter().filter_map(|source| source.observed()).for_each(|observed| observed.save());
+    news.values().for_each(|observed| observed.save());
 }
 
 /// The time in which a source was waited for or its rows were decoded.
