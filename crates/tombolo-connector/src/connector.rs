@@ -11,8 +11,8 @@ use datafusion_physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Capabilities, Error, ErrorCode, KeyBatch, KeySupport, OptionSpec, Options, Result, RowCount, Scan,
-    ScanOffer, TableDescription, TableRef,
+    Answer, Capabilities, Error, ErrorCode, KeyBatch, KeySupport, OptionSpec, Options, QueryState, Result, RowCount,
+    Scan, ScanOffer, TableDescription, TableRef,
 };
 
 /// A kind of source: what it is called, what options it takes, and how to connect to one.
@@ -173,6 +173,8 @@ pub struct QueryContext {
     pub runtime: Arc<RuntimeEnv>,
     /// The engine's settings for DataFusion's own readers.
     pub session: SessionConfig,
+    /// What connectors keep for the query until it ends.
+    pub state: QueryState,
 }
 
 impl fmt::Debug for QueryContext {
@@ -234,6 +236,15 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Tells of requests with keys that are about to be opened, besides the first. A source that reads all of a query in one
+    /// snapshot has to know when there is more than one reading.
+    fn expect_requests(&self, _more: usize) {}
+
+    /// Which snapshot was read, where the query reads more than one thing of the source. None before it is read.
+    fn snapshot(&self) -> Option<ReadSnapshot> {
+        None
+    }
+
     /// Opens one stream. The work begins with the first poll; dropping the stream ends it in the source too.
     ///
     /// A stream that ends without an error says that these were all rows. Only the connector can know that: it has seen the
@@ -249,6 +260,15 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
         keys: Option<&KeyBatch>,
         task: &Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream>;
+}
+
+/// The snapshot that a sub-query was read in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadSnapshot {
+    /// One for all sub-queries of the query that have this name, which is the source's own.
+    Shared(String),
+    /// One of its own, or of each of its requests, though the query reads more of the source; for this reason.
+    Own(String),
 }
 
 /// What a layer puts around a stream of rows.

@@ -16,6 +16,7 @@ mod fingerprint;
 pub mod layer;
 mod offer;
 pub mod options;
+mod query_state;
 mod registry;
 mod scan;
 mod secret;
@@ -23,8 +24,8 @@ mod secret;
 pub use bytes::data_bytes;
 pub use capability::{Capabilities, KeySupport, Parallelism, SnapshotKind};
 pub use connector::{
-    Connector, ConnectorFactory, ConnectorSpec, NativeQuery, PlannedScan, QueryContext, RemoteInfo, ScanInput,
-    ScanReader, ScanStatistics, StreamWrapper, tombolo_error_in,
+    Connector, ConnectorFactory, ConnectorSpec, NativeQuery, PlannedScan, QueryContext, ReadSnapshot, RemoteInfo,
+    ScanInput, ScanReader, ScanStatistics, StreamWrapper, tombolo_error_in,
 };
 pub use describe::{
     Collation, ColumnDescription, ColumnStatistics, ForeignKey, Index, RowCount, TableDescription, TableKind, TableRef,
@@ -34,6 +35,7 @@ pub use error::{Error, ErrorCode, Result, ResultExt, Retry};
 pub use fingerprint::Fingerprint;
 pub use offer::{Answer, ScanOffer};
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
+pub use query_state::{QueryScoped, QueryState};
 pub use registry::Registry;
 pub use scan::{KeyBatch, Scan, ScanAggregate, ScanJoin, ScanTable};
 pub use secret::Secret;

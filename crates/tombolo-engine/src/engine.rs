@@ -12,7 +12,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
-use tombolo_connector::{Error, ErrorCode, QueryContext, Registry, RemoteInfo, Result, TableDescription, TableRef};
+use tombolo_connector::{
+    Error, ErrorCode, QueryContext, QueryState, Registry, RemoteInfo, Result, TableDescription, TableRef,
+};
 
 use crate::catalog::{Catalog, NamePart, SearchPlace, Source, SourceConfig, TableChecks};
 use crate::check::{self, Explanation, Receipt};
@@ -378,6 +380,7 @@ impl Engine {
             reads_first_rows: false,
             runtime,
             session: session.config().clone(),
+            state: QueryState::default(),
         };
         let mut chosen = self.physical(apart, &context, &session).await?;
         if let Some(shared) = shared {

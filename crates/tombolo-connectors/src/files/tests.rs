@@ -21,8 +21,8 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::TryStreamExt;
 use tombolo_connector::{
-    Answer, Connector, ConnectorFactory, Error, ErrorCode, Options, PlannedScan, QueryContext, Result, RowCount, Scan,
-    ScanInput, ScanTable, TableDescription, TableRef, tombolo_error_in,
+    Answer, Connector, ConnectorFactory, Error, ErrorCode, Options, PlannedScan, QueryContext, QueryState, Result,
+    RowCount, Scan, ScanInput, ScanTable, TableDescription, TableRef, tombolo_error_in,
 };
 
 use super::FilesFactory;
@@ -97,6 +97,7 @@ fn context() -> QueryContext {
         reads_first_rows: false,
         runtime: Arc::new(RuntimeEnv::default()),
         session: SessionConfig::new(),
+        state: QueryState::default(),
     }
 }
 

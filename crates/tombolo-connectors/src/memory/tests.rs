@@ -7,7 +7,8 @@ use datafusion::execution::config::SessionConfig;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use tombolo_connector::{
-    Connector, ConnectorFactory, ErrorCode, Options, QueryContext, RowCount, Scan, ScanInput, ScanTable, TableRef,
+    Connector, ConnectorFactory, ErrorCode, Options, QueryContext, QueryState, RowCount, Scan, ScanInput, ScanTable,
+    TableRef,
 };
 
 use super::{MemoryConnector, MemoryFactory};
@@ -32,6 +33,7 @@ fn context() -> QueryContext {
         reads_first_rows: false,
         runtime: Arc::new(RuntimeEnv::default()),
         session: SessionConfig::new(),
+        state: QueryState::default(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },
         parallelism: Parallelism::Partitioned,
-        snapshot: SnapshotKind::PerSubQuery,
+        snapshot: SnapshotKind::PerQuery,
         cancel: true,
         statistics: true,
         native_queries: true,

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tombolo_connector::{Error, ErrorCode, Result};
 
-pub(super) use self::connection::{Connection, Frame, OutputColumn, Row};
+pub(super) use self::connection::{Connection, Frame, OutputColumn, Row, text_row};
 pub(super) use self::failure::failure;
 use self::socket::Tls;
 use super::config::Config;
@@ -27,11 +27,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Opens and lends connections to one server.
 pub(super) struct Client {
     name: String,
+    /// The source and where its server is.
+    place: String,
     config: Config,
     tls: Tls,
     idle: Mutex<Vec<(Connection, Instant)>>,
     slots: Arc<Semaphore>,
-    /// Statements that are being stopped after their stream was dropped.
+    /// How many of the connections may hold a snapshot and do nothing else: were it all, no stream could read.
+    holders: Arc<Semaphore>,
+    /// Statements and transactions that are being ended after those who read were dropped.
     stopping: Mutex<JoinSet<()>>,
 }
 
@@ -45,6 +49,8 @@ impl Client {
             name: name.to_owned(),
             tls: Tls::try_new(&config)?,
             slots: Arc::new(Semaphore::new(config.max_connections)),
+            holders: Arc::new(Semaphore::new(config.max_connections / 2)),
+            place: format!("{name} {}:{}/{}", config.host, config.port, config.database),
             config,
             idle: Mutex::default(),
             stopping: Mutex::default(),
@@ -56,21 +62,58 @@ impl Client {
         &self.name
     }
 
+    /// The source and where its server is, which no other client has.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Lends a connection: an idle one that still answers, or a new one. Waits while all are lent.
     ///
     /// # Errors
     /// [`ErrorCode::SourceUnavailable`] and its kin where none can be opened.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
-        self.lend(slot.map_err(|_| Error::internal("the connections of a source were closed"))?).await
+        let slot = slot.map_err(|_| Error::internal("the connections of a source were closed"))?;
+        self.lend(slot, None).await
     }
 
-    async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Result<Lease> {
+    async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit, held: Option<OwnedSemaphorePermit>) -> Result<Lease> {
         let connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.open().await.map_err(|error| error.with_source_name(&self.name))?,
         };
-        Ok(Lease { connection: Some(connection), client: Arc::clone(self), _slot: slot })
+        Ok(Lease { connection: Some(connection), client: Arc::clone(self), _slot: slot, _held: held })
+    }
+
+    /// Lends a connection that will hold a snapshot for others; none where that would leave none for them. Never waits.
+    ///
+    /// # Errors
+    /// As [`Client::lease`].
+    pub(super) async fn try_hold(self: &Arc<Self>) -> Result<Option<Lease>> {
+        let Ok(held) = Arc::clone(&self.holders).try_acquire_owned() else { return Ok(None) };
+        let Some(mut slots) = self.try_reserve(2) else { return Ok(None) };
+        let Some(slot) = slots.split(1) else { return Ok(None) };
+        drop(slots);
+        self.lend(slot, Some(held)).await.map(Some)
+    }
+
+    /// Ends the transaction of a connection that has held a snapshot, and takes it back.
+    pub(super) fn end(self: &Arc<Self>, mut lease: Lease) {
+        // Without a runtime nothing can be sent; the closed socket ends the transaction too.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let ended = async move {
+            let ended = tokio::time::timeout(STOP_TIMEOUT, lease.connection().query(&["COMMIT"])).await;
+            if !matches!(ended, Ok(Ok(_))) {
+                tracing::debug!(source = lease.client.name, "the transaction of a snapshot was not ended in peace");
+            }
+        };
+        self.at_the_end(ended, &runtime);
+    }
+
+    fn at_the_end(&self, work: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {
+        let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        while stopping.try_join_next().is_some() {}
+        stopping.spawn_on(work, runtime);
     }
 
     /// Sets so many connections aside at once; none where not all of them are free.
@@ -86,7 +129,7 @@ impl Client {
     pub(super) async fn lease_of(self: &Arc<Self>, reserved: &Mutex<OwnedSemaphorePermit>) -> Result<Lease> {
         let slot = reserved.lock().unwrap_or_else(PoisonError::into_inner).split(1);
         match slot {
-            Some(slot) => self.lend(slot).await,
+            Some(slot) => self.lend(slot, None).await,
             None => self.lease().await,
         }
     }
@@ -155,9 +198,7 @@ impl Client {
                 }
             }
         };
-        let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
-        while stopping.try_join_next().is_some() {}
-        stopping.spawn_on(stopped, &runtime);
+        self.at_the_end(stopped, &runtime);
     }
 }
 
@@ -173,6 +214,7 @@ pub(super) struct Lease {
     connection: Option<Connection>,
     client: Arc<Client>,
     _slot: OwnedSemaphorePermit,
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 impl Lease {

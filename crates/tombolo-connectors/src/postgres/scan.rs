@@ -2,7 +2,7 @@ mod column;
 mod snapshot;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -12,14 +12,14 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 use postgres_protocol::message::backend::Message;
-use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader};
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, ReadSnapshot, Result, Scan, ScanReader};
 
 use self::column::ColumnReader;
-use self::snapshot::{Reading, Snapshot};
+use self::snapshot::{QuerySnapshot, Reading, Streams};
 use super::catalog::TableProfile;
-use super::client::{Client, Frame, Lease};
+use super::client::{Client, Frame, Lease, text_row};
 use super::native::{Pages, PostgresDialect};
-use crate::sql::{self, Dialect, Form};
+use crate::sql::{self, Form};
 
 /// A batch ends when its values have so many bytes, however few rows they are.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -43,9 +43,10 @@ pub(super) struct PostgresReader {
     reads_first_rows: bool,
     /// Who asks, as a comment of the statement.
     tag: String,
-    /// What each stream reads of the table, and the snapshot that they read; empty where one reads all.
+    /// What each stream reads of the table; empty where one reads all.
     parts: Vec<Pages>,
-    snapshot: Arc<Snapshot>,
+    streams: Arc<Streams>,
+    snapshot: Arc<OwnSnapshot>,
 }
 
 /// The most streams over one table.
@@ -83,17 +84,32 @@ impl PostgresReader {
         parts: Vec<Pages>,
         context: &QueryContext,
     ) -> Self {
-        let tables = scan.tables().into_iter().map(|table| table.table()).filter(|table| !table.is_query());
-        let tables: Vec<String> = tables.map(|table| dialect.table(table)).collect();
-        let snapshot = Arc::new(Snapshot::new(Arc::clone(&client), parts.len(), tables.join(", ")));
         let schema = Arc::clone(scan.schema().inner());
         // A name could end the comment.
         let plain = |text: &str| text.replace(['*', '/', '\0'], "_");
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
+        let query = QuerySnapshot::of(context, &client, &tag);
+        // In an order it is read in place of the same scan without.
+        query.expect(usize::from(!context.reads_first_rows));
+        let streams = Arc::new(Streams::new(Arc::clone(&client), parts.len(), Arc::clone(&query)));
+        let snapshot = Arc::new(OwnSnapshot { query, told: Mutex::default() });
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
         let reads_first_rows = context.reads_first_rows;
-        Self { client, dialect, scan, schema, batch_size, deadline, limit_ms, reads_first_rows, tag, parts, snapshot }
+        Self {
+            client,
+            dialect,
+            scan,
+            schema,
+            batch_size,
+            deadline,
+            limit_ms,
+            reads_first_rows,
+            tag,
+            parts,
+            streams,
+            snapshot,
+        }
     }
 }
 
@@ -116,6 +132,14 @@ impl ScanReader for PostgresReader {
         sql::takes_keys(&self.dialect, &self.scan, keys)
     }
 
+    fn expect_requests(&self, more: usize) {
+        self.snapshot.query.expect(more);
+    }
+
+    fn snapshot(&self) -> Option<ReadSnapshot> {
+        self.snapshot.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn open(
         &self,
         partition: usize,
@@ -136,7 +160,7 @@ impl ScanReader for PostgresReader {
             pages => {
                 let dialect = PostgresDialect { pages: pages.copied(), ..self.dialect };
                 let statement = copy(&sql::print(&dialect, &self.scan, None)?.text);
-                Some(Part { statement, is_first: partition == 0, snapshot: Arc::clone(&self.snapshot) })
+                Some(Part { statement, is_first: partition == 0, streams: Arc::clone(&self.streams) })
             }
         };
         let rows = Rows {
@@ -146,6 +170,8 @@ impl ScanReader for PostgresReader {
             // of the user's own can name one. Otherwise COMMIT, since servers are watched for transactions that are rolled back.
             end_statement: if self.has_query() { "ROLLBACK" } else { "COMMIT" },
             part,
+            snapshot: Arc::clone(&self.snapshot),
+            imported: false,
             deadline: self.deadline,
             limit_ms: self.limit_ms,
             reads_first_rows: self.reads_first_rows && keys.is_none(),
@@ -156,6 +182,7 @@ impl ScanReader for PostgresReader {
             waiting: 0,
             waiting_bytes: 0,
             received: 0,
+            is_over: false,
             progress: Progress::default(),
         };
         let name = self.client.name().to_owned();
@@ -179,6 +206,9 @@ struct Rows {
     end_statement: &'static str,
     /// What this stream reads, where there are several.
     part: Option<Part>,
+    snapshot: Arc<OwnSnapshot>,
+    /// Whether it was to read the query's snapshot.
+    imported: bool,
     deadline: Option<Instant>,
     limit_ms: Option<u64>,
     reads_first_rows: bool,
@@ -190,6 +220,7 @@ struct Rows {
     waiting: usize,
     waiting_bytes: usize,
     received: u64,
+    is_over: bool,
     progress: Progress,
 }
 
@@ -197,13 +228,29 @@ struct Rows {
 struct Part {
     statement: String,
     is_first: bool,
-    snapshot: Arc<Snapshot>,
+    streams: Arc<Streams>,
+}
+
+/// What one reader has to do with the query's snapshot.
+#[derive(Debug)]
+struct OwnSnapshot {
+    query: Arc<QuerySnapshot>,
+    /// What its streams have read.
+    told: Mutex<Option<ReadSnapshot>>,
+}
+
+impl OwnSnapshot {
+    fn tell(&self, name: Option<&str>) {
+        let told = self.query.told(name);
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
 }
 
 /// How far the server's answers have come.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Statements whose end was read.
+    /// Statements that were sent, and those whose end was read.
+    sent: usize,
     ended: usize,
     /// Whether the copy's header was read.
     has_begun: bool,
@@ -211,21 +258,27 @@ struct Progress {
     has_trailer: bool,
     /// How many rows the server says that it has sent.
     announced: Option<u64>,
-    /// The first error that it told of.
+    /// The first error that it told of, and how many statements had ended by then.
     error: Option<Error>,
+    failed_after: usize,
+    /// The tables that are not as they were in the snapshot.
+    rewritten: Vec<String>,
 }
 
-/// The begin of a transaction, the copy, and the end of the transaction: sent at once, so that it takes one round trip.
-const STATEMENTS: usize = 3;
+/// Tables that were emptied, rewritten or made after the snapshot that a transaction reads, of those that it has read and so locked. Their
+/// rows are not those of the snapshot: mostly they have none ("Caveats" of the chapter on concurrency in PostgreSQL's
+/// documentation). The catalog is read as of the snapshot; the functions tell what is so now. An index may well be newer.
+const REWRITTEN: &str = "SELECT l.relation::regclass::text FROM pg_catalog.pg_locks l \
+     LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+     WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' \
+     AND (c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL \
+     OR c.relkind IN ('r', 'm') AND c.relfilenode <> 0 AND c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid))";
 
 impl Rows {
     /// The next batch; `None` when the server has said that these were all.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        if self.progress.ended == STATEMENTS {
-            return Ok(None);
-        }
-        if self.lease.is_none() && !self.start().await? {
-            self.progress.ended = STATEMENTS;
+        if self.is_over || (self.lease.is_none() && !self.start().await?) {
+            self.is_over = true;
             return Ok(None);
         }
         loop {
@@ -251,12 +304,22 @@ impl Rows {
                         let rows = body.tag().ok().and_then(|tag| tag.strip_prefix("COPY ")?.parse().ok());
                         self.progress.announced = self.progress.announced.or(rows);
                     }
-                    Message::ErrorResponse(body) => {
-                        self.progress.error.get_or_insert_with(|| super::client::failure(&body));
+                    Message::DataRow(body) => {
+                        self.progress.rewritten.extend(text_row(&body)?.into_iter().flatten());
+                    }
+                    Message::ErrorResponse(body) if self.progress.error.is_none() => {
+                        self.progress.error = Some(super::client::failure(&body));
+                        self.progress.failed_after = self.progress.ended;
                     }
                     Message::ReadyForQuery(_) => {
                         self.progress.ended += 1;
-                        if self.progress.ended == STATEMENTS {
+                        if self.imported && self.progress.error.is_none() {
+                            self.snapshot.query.has_begun();
+                        }
+                        if self.progress.ended == self.progress.sent && self.is_refused() {
+                            self.lease = None;
+                            self.start().await?;
+                        } else if self.progress.ended == self.progress.sent {
                             return self.end();
                         }
                     }
@@ -269,19 +332,37 @@ impl Rows {
 
     /// Sends the statement; false where another stream reads all.
     async fn start(&mut self) -> Result<bool> {
-        let (mut lease, begin, statement) = match &self.part {
-            None => (self.client.lease().await?, self.begin(None), &self.statement),
-            Some(part) => match part.snapshot.reading().await {
-                Reading::Together { name, reserved, .. } => {
-                    (self.client.lease_of(reserved).await?, self.begin(Some(name)), &part.statement)
-                }
-                Reading::Alone if part.is_first => (self.client.lease().await?, self.begin(None), &self.statement),
-                Reading::Alone => return Ok(false),
-            },
+        let reading = match &self.part {
+            None => &Reading::Alone,
+            Some(part) => part.streams.reading().await,
         };
-        lease.connection().send(&[&begin, statement, self.end_statement]).await?;
-        self.lease = Some(lease);
+        let (name, mut lease, statement) = match (&self.part, reading) {
+            (Some(part), Reading::Together { name, reserved }) => {
+                (Some(name.as_str()), self.client.lease_of(reserved).await?, &part.statement)
+            }
+            (Some(part), Reading::Alone) if !part.is_first => return Ok(false),
+            _ => {
+                let name = self.snapshot.query.name().await;
+                (name, self.client.lease().await?, &self.statement)
+            }
+        };
+        let begin = self.begin(name);
+        // Sent at once, so that it takes one round trip.
+        let statements = match name {
+            None => vec![begin.as_str(), statement, self.end_statement],
+            Some(_) => vec![begin.as_str(), statement, REWRITTEN, self.end_statement],
+        };
+        lease.connection().send(&statements).await?;
+        self.progress = Progress { sent: statements.len(), ..Progress::default() };
+        self.snapshot.tell(name);
+        (self.imported, self.lease) = (name.is_some(), Some(lease));
         Ok(true)
+    }
+
+    /// Whether the server has refused the query's snapshot, and one of its own will do.
+    fn is_refused(&self) -> bool {
+        let is_refused = self.imported && self.progress.error.is_some() && self.progress.failed_after == 0;
+        is_refused && self.part.is_none() && self.snapshot.query.forgo()
     }
 
     /// Reads in one snapshot, and by settings under which text means the same everywhere.
@@ -309,9 +390,16 @@ impl Rows {
     }
 
     fn end(&mut self) -> Result<Option<RecordBatch>> {
-        self.lease = None;
+        (self.lease, self.is_over) = (None, true);
+        if let [_, ..] = self.progress.rewritten.as_slice() {
+            return Err(was_rewritten(&self.progress.rewritten));
+        }
         if let Some(error) = self.progress.error.take() {
-            return Err(error);
+            return Err(if self.imported && self.progress.failed_after == 0 {
+                snapshot_is_gone(&error)
+            } else {
+                error
+            });
         }
         self.received += self.waiting as u64;
         if !self.progress.has_trailer || self.progress.announced != Some(self.received) {
@@ -338,6 +426,26 @@ impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rows").field("progress", &self.progress).finish_non_exhaustive()
     }
+}
+
+/// The server does not know the query's snapshot, in which others of its readers have read.
+fn snapshot_is_gone(said: &Error) -> Error {
+    Error::new(ErrorCode::SourceFailed, "the snapshot that the query reads is gone")
+        .with_detail(format!("{}; {}", said.message(), said.detail().unwrap_or_default()))
+        .with_hint("Run the query again. The transaction that held the snapshot may have been ended by the server, or the address may be of several servers.")
+        .retryable()
+}
+
+fn was_rewritten(tables: &[String]) -> Error {
+    Error::new(
+        ErrorCode::SourceFailed,
+        format!("{} was emptied or rewritten while the query ran", tables.join(" and ")),
+    )
+    .with_detail(
+        "what the query read of it was not of the moment that the query reads, which is one for all of its tables",
+    )
+    .with_hint("Run the query again.")
+    .retryable()
 }
 
 /// Reads a message of a binary copy: its header, rows, its trailer. Format: the page of COPY in PostgreSQL's documentation.

@@ -5,7 +5,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use tombolo_connector::{Error, KeyBatch, Result, ScanReader};
+use tombolo_connector::{Error, KeyBatch, ReadSnapshot, Result, ScanReader};
 
 /// Reads the same tree from several servers: all streams of the first, then those of the next.
 #[derive(Debug)]
@@ -34,6 +34,21 @@ impl ScanReader for ShardReader {
     fn streams(&self) -> Option<String> {
         let told = self.readers.iter().filter_map(|(place, reader)| Some(format!("{place}: {}", reader.streams()?)));
         Some(told.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+    }
+
+    fn expect_requests(&self, more: usize) {
+        self.readers.iter().for_each(|(_, reader)| reader.expect_requests(more));
+    }
+
+    fn snapshot(&self) -> Option<ReadSnapshot> {
+        let mut names = Vec::new();
+        for (place, reader) in &self.readers {
+            match reader.snapshot()? {
+                ReadSnapshot::Shared(name) => names.push(format!("{name} of {place}")),
+                ReadSnapshot::Own(reason) => return Some(ReadSnapshot::Own(format!("on {place} {reason}"))),
+            }
+        }
+        Some(ReadSnapshot::Shared(names.join(", ")))
     }
 
     fn key_partitions(&self) -> usize {

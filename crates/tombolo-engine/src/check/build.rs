@@ -5,7 +5,11 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
+use tombolo_connector::ReadSnapshot;
+
+use super::receipt::{
+    JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SnapshotReceipt, SubQueryOutcome, SubQueryReceipt,
+};
 use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec, inputs};
 use crate::fuse::{CountedJoin, SideCounts, Which};
 use crate::plan::{expr_text, is_across, is_text, type_text};
@@ -27,6 +31,10 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
         bytes: snapshot.bytes,
         partitions: snapshot.opened,
         streams: scan.streams(),
+        snapshot: scan.snapshot().map(|snapshot| match snapshot {
+            ReadSnapshot::Shared(name) => SnapshotReceipt::Shared(name),
+            ReadSnapshot::Own(reason) => SnapshotReceipt::Own(reason),
+        }),
         first_row_ms: snapshot.first_row_ms,
         elapsed_ms: snapshot.elapsed_ms,
         read_at: snapshot.started_at,
@@ -145,6 +153,16 @@ pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
 
 /// What a reader should know of a sub-query that was run.
 pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
+    match &query.snapshot {
+        Some(SnapshotReceipt::Shared(_)) => return None,
+        Some(SnapshotReceipt::Own(reason)) => {
+            let (source, tables) = (&query.source, query.tables.join(" and "));
+            return Some(format!(
+                "source `{source}` was not read in one snapshot, {tables} in one of its own: {reason}"
+            ));
+        }
+        None => {}
+    }
     let requests = query.keys.iter().filter_map(|keys| keys.requests).find(|requests| *requests > 1)?;
     Some(format!(
         "source `{}` was asked for {} in {requests} requests, each of which read it as it was at that moment",

@@ -72,6 +72,9 @@ pub struct SubQueryReceipt {
     /// How a large table was read side by side, or why by one stream alone; absent where there is nothing to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<String>,
+    /// Which snapshot it was read in, where the query reads more than one thing of the source; absent where the source tells of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReceipt>,
     /// Keys that joins had for it when the query ran.
     #[serde(default)]
     pub keys: Vec<KeyReceipt>,
@@ -83,6 +86,16 @@ pub struct SubQueryReceipt {
     pub read_at: Option<DateTime<Utc>>,
     /// What the source was not given, and why.
     pub not_pushed: Vec<NotPushed>,
+}
+
+/// The snapshot that a sub-query was read in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotReceipt {
+    /// One for all sub-queries of the query that tell this name, which is the source's.
+    Shared(String),
+    /// One of its own, for this reason.
+    Own(String),
 }
 
 /// Keys of one side of a join that were to be sent to a source with the sub-query of the other side.

@@ -217,6 +217,7 @@ impl RunningQuery {
         // What the first plan holds is what the second needs.
         self.stream = None;
         let first = self.shared.prepared();
+        first.end_query();
         first.pool.emptied(MAX_HANDOVER).await;
         self.stream = Some(prepared.execute()?);
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
@@ -287,7 +288,19 @@ impl QueryMonitor {
     }
 }
 
+impl Drop for RunningQuery {
+    fn drop(&mut self) {
+        self.stream = None;
+        self.shared.prepared().end_query();
+    }
+}
+
 impl Prepared {
+    /// What connectors have kept for it is not kept for whoever shows its receipt.
+    fn end_query(&self) {
+        self.scans.iter().for_each(|scan| scan.end_query());
+    }
+
     fn execute(&self) -> Result<SendableRecordBatchStream> {
         let stream = execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)?;
         let stream = Box::pin(CaughtPanics::around(stream, "the query"));
@@ -308,6 +321,7 @@ impl Shared {
         let over =
             Over { steps: check::steps(&prepared.plan, true), spilled_bytes: check::spilled_bytes(&prepared.plan) };
         prepared.scans.iter().for_each(|scan| scan.supplies().iter().for_each(|supply| supply.let_go()));
+        prepared.end_query();
         check::observe(&prepared.scans);
         let plan = Arc::new(EmptyExec::new(prepared.plan.schema()));
         *self.over.write().unwrap_or_else(PoisonError::into_inner) = Some(over);

@@ -173,12 +173,22 @@ impl KeyedRead {
                 return Ok(Chosen::ReadAll);
             };
             supply.settle(KeyOutcome::Sent(0));
-            self.dress.counters.announce(batches.len() * self.reader.key_partitions().max(1));
+            let requests = batches.len() * self.reader.key_partitions().max(1);
+            self.dress.counters.announce(requests);
+            self.reader.expect_requests(requests.saturating_sub(1));
             let reason = "the keys of another join leave fewer rows";
             offers.for_each(|(_, supply, _)| supply.settle(KeyOutcome::ReadAll(reason.to_owned())));
             Ok(Chosen::Batches(Arc::clone(supply), batches))
         };
         self.choice.get_or_try_init(choose).await
+    }
+
+    /// The reader of a range of its rows, where that was chosen.
+    pub(super) fn ranged(&self) -> Option<&Arc<dyn ScanReader>> {
+        match self.choice.get()? {
+            Chosen::Range(reader, _) => Some(reader),
+            _ => None,
+        }
     }
 
     /// The scan of a range of its rows.

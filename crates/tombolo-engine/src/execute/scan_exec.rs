@@ -16,7 +16,7 @@ use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use tokio::sync::OnceCell;
 use tombolo_connector::{
-    NativeQuery, PlannedScan, QueryContext, RowCount, Scan, ScanInput, ScanReader, ScanStatistics,
+    NativeQuery, PlannedScan, QueryContext, ReadSnapshot, RowCount, Scan, ScanInput, ScanReader, ScanStatistics,
 };
 
 use super::budget::Budget;
@@ -172,8 +172,23 @@ impl SourceScanExec {
 
     /// How a large table is read, or why by one stream alone, as its connector tells it.
     pub fn streams(&self) -> Option<String> {
+        self.reader()?.streams()
+    }
+
+    /// Which snapshot was read, where the query reads more of the source.
+    pub fn snapshot(&self) -> Option<ReadSnapshot> {
+        self.reader()?.snapshot()
+    }
+
+    /// Ends the query for what its connectors have kept for it.
+    pub fn end_query(&self) {
+        self.context.state.end();
+    }
+
+    /// What reads it, or has read it.
+    fn reader(&self) -> Option<&Arc<dyn ScanReader>> {
         match &self.input {
-            Input::Reader(reader) => reader.streams(),
+            Input::Reader(reader) => Some(self.keyed.as_ref().and_then(|keyed| keyed.ranged()).unwrap_or(reader)),
             Input::Plan(_) => None,
         }
     }
@@ -254,6 +269,9 @@ impl SourceScanExec {
     /// # Errors
     /// As [`Self::with_keys`].
     pub fn with_keys_once(&self, supply: Arc<dyn KeySupply>) -> Result<Self> {
+        if let Input::Reader(reader) = &self.input {
+            reader.expect_requests(1);
+        }
         let supplies = Arc::new(Mutex::new(Vec::new()));
         Self { supplies, ..self.clone() }.with_keys(supply, 1, self.statistics)
     }

@@ -210,7 +210,7 @@ impl Connection {
         let (mut rows, mut error) = (Vec::new(), None);
         loop {
             match self.message().await? {
-                Message::DataRow(body) => rows.push(text_row(&body).map_err(broken)?),
+                Message::DataRow(body) => rows.push(text_row(&body)?),
                 Message::ErrorResponse(body) => error = error.or(Some(failure(&body))),
                 Message::ReadyForQuery(_) if self.pending == 0 => return error.map_or(Ok(rows), Err),
                 Message::ReadyForQuery(_) => {}
@@ -347,7 +347,15 @@ impl fmt::Debug for Connection {
     }
 }
 
-fn text_row(body: &DataRowBody) -> io::Result<Row> {
+/// A row of text that a query gives.
+///
+/// # Errors
+/// Where it is not in the form that it should have.
+pub(in crate::postgres) fn text_row(body: &DataRowBody) -> Result<Row> {
+    read_text_row(body).map_err(broken)
+}
+
+fn read_text_row(body: &DataRowBody) -> io::Result<Row> {
     let invalid = |error: std::str::Utf8Error| io::Error::new(io::ErrorKind::InvalidData, error);
     let value = |range: std::ops::Range<usize>| {
         let bytes = body.buffer().get(range).unwrap_or_default();

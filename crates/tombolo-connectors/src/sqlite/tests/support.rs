@@ -11,8 +11,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use tombolo_connector::{
-    Connector, ConnectorFactory, Error, KeyBatch, Options, QueryContext, Result, Scan, ScanInput, ScanTable,
-    TableDescription, TableRef, tombolo_error_in,
+    Connector, ConnectorFactory, Error, KeyBatch, Options, QueryContext, QueryState, Result, Scan, ScanInput,
+    ScanTable, TableDescription, TableRef, tombolo_error_in,
 };
 
 use crate::sql::tests::tree::{accepts, scan_of};
@@ -52,6 +52,7 @@ pub(super) fn context() -> QueryContext {
         reads_first_rows: false,
         runtime: session.runtime_env(),
         session: SessionConfig::new(),
+        state: QueryState::default(),
     }
 }
 

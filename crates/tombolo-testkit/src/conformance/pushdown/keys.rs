@@ -8,7 +8,7 @@ use datafusion::common::DFSchema;
 use datafusion::execution::TaskContext;
 use datafusion::prelude::SessionConfig;
 use futures::{FutureExt, TryStreamExt};
-use tombolo_connector::{Answer, KeyBatch, KeySupport, QueryContext, Scan, ScanInput, ScanTable};
+use tombolo_connector::{Answer, KeyBatch, KeySupport, QueryContext, QueryState, Scan, ScanInput, ScanTable};
 
 use super::plain;
 use crate::conformance::{Bench, Outcome, Place, Trial};
@@ -87,6 +87,7 @@ async fn read(bench: &Bench, scan: &Scan, at: &[usize], table: &str, columns: &[
         reads_first_rows: false,
         runtime: Arc::default(),
         session: SessionConfig::new(),
+        state: QueryState::default(),
     };
     let planned = bench.connector().await.plan_scan(scan, &context).await.map_err(|error| error.to_string())?;
     let ScanInput::Reader(reader) = planned.input else { return Err("keys need a reader".to_owned()) };

@@ -100,6 +100,15 @@ fn what_a_large_table_was_read_by_stands_with_its_source() {
 }
 
 #[test]
+fn the_snapshot_that_sub_queries_share_stands_with_each() {
+    let mut receipt = receipt();
+    receipt.sub_queries[0].snapshot = Some(SnapshotReceipt::Shared("00000003-0000001B-1".to_owned()));
+    receipt.sub_queries[1].snapshot = Some(SnapshotReceipt::Own("no connection was free".to_owned()));
+    let told = text(&receipt, Terminal::PLAIN);
+    assert_eq!(told.matches("read in the snapshot 00000003-0000001B-1").count(), 1, "{told}");
+}
+
+#[test]
 fn in_short_a_receipt_says_what_found_no_match() {
     let mut out = Vec::new();
     super::write_gaps(&receipt(), Terminal::PLAIN, &mut out).unwrap();

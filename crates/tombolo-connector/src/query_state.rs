@@ -1,0 +1,39 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a connector keeps for one query, such as the snapshot that all of its sub-queries read.
+pub trait QueryScoped: Any + Send + Sync {
+    /// The query is over. Its readers may live on, for the receipt.
+    fn end(&self);
+}
+
+type Kept = HashMap<(TypeId, String), Arc<dyn QueryScoped>>;
+
+/// All that connectors keep for one query. Clones are of one state.
+#[derive(Clone, Default)]
+pub struct QueryState(Arc<Mutex<Kept>>);
+
+impl QueryState {
+    /// What is kept of this type under this name; made where there is nothing yet.
+    pub fn get_or_insert_with<T: QueryScoped>(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.entry((TypeId::of::<T>(), name.to_owned())).or_insert_with(|| Arc::new(make()));
+        let found: Arc<dyn Any + Send + Sync> = Arc::clone(found) as _;
+        #[expect(clippy::expect_used, reason = "the key is of this type")]
+        found.downcast().expect("a value of its key's type")
+    }
+
+    /// Ends the query for all that is kept.
+    pub fn end(&self) {
+        let kept = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.values().for_each(|kept| kept.end());
+    }
+}
+
+impl fmt::Debug for QueryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryState").finish_non_exhaustive()
+    }
+}
