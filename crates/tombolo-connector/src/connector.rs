@@ -236,9 +236,9 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Tells of requests with keys that are about to be opened, besides the first. A source that reads all of a query in one
-    /// snapshot has to know when there is more than one reading.
-    fn expect_requests(&self, _more: usize) {}
+    /// Tells that it will be read, or read so many times more. A source that reads all of a query in one snapshot has to know when
+    /// there is more than one reading.
+    fn expect_readings(&self, _more: usize) {}
 
     /// Which snapshot was read, where the query reads more than one thing of the source. None before it is read.
     fn snapshot(&self) -> Option<ReadSnapshot> {

@@ -21,11 +21,10 @@ pub(super) fn capabilities(config: &Config) -> Capabilities {
         union: true,
         keys: KeySupport::Exact { max_keys: MAX_KEYS },
         parallelism: Parallelism::Partitioned,
-        snapshot: SnapshotKind::PerQuery,
+        snapshot: if config.one_snapshot { SnapshotKind::PerQuery } else { SnapshotKind::PerSubQuery },
         cancel: true,
         statistics: true,
         native_queries: true,
-        // One connection is left for the questions that planning asks, however many streams wait to be read.
-        max_concurrency: Some(config.max_connections.saturating_sub(1).max(1)),
+        max_concurrency: Some(config.stream_connections() - config.holders()),
     }
 }

@@ -54,6 +54,11 @@ impl TableProfile {
     pub(super) fn of(description: &TableDescription) -> Option<Arc<Self>> {
         description.fingerprint.as_ref()?.read()
     }
+
+    /// The relation's number in the server's catalog, with which the mark begins.
+    pub(super) fn oid(&self) -> Option<u32> {
+        self.mark.split(':').next()?.parse().ok()
+    }
 }
 
 /// Reads what the server says of itself.
@@ -375,7 +380,7 @@ fn column(
     Ok((description, statistic))
 }
 
-fn literal(text: &str) -> Result<String> {
+pub(super) fn literal(text: &str) -> Result<String> {
     string_literal(text).map_err(|reason| Error::new(ErrorCode::TableNotFound, reason))
 }
 

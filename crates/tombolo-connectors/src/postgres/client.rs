@@ -32,8 +32,11 @@ pub(super) struct Client {
     config: Config,
     tls: Tls,
     idle: Mutex<Vec<(Connection, Instant)>>,
+    /// Connections for streams and for those that hold their snapshots.
     slots: Arc<Semaphore>,
-    /// How many of the connections may hold a snapshot and do nothing else: were it all, no stream could read.
+    /// A connection that is left for the questions that planning asks, however many streams wait to be read.
+    questions: Arc<Semaphore>,
+    /// How many may hold a snapshot and do nothing else: streams that are read in turns need several at once.
     holders: Arc<Semaphore>,
     /// Statements and transactions that are being ended after those who read were dropped.
     stopping: Mutex<JoinSet<()>>,
@@ -48,8 +51,9 @@ impl Client {
         Ok(Self {
             name: name.to_owned(),
             tls: Tls::try_new(&config)?,
-            slots: Arc::new(Semaphore::new(config.max_connections)),
-            holders: Arc::new(Semaphore::new(config.max_connections / 2)),
+            slots: Arc::new(Semaphore::new(config.stream_connections())),
+            questions: Arc::new(Semaphore::new(config.max_connections - config.stream_connections())),
+            holders: Arc::new(Semaphore::new(config.holders())),
             place: format!("{name} {}:{}/{}", config.host, config.port, config.database),
             config,
             idle: Mutex::default(),
@@ -67,6 +71,11 @@ impl Client {
         &self.place
     }
 
+    /// Whether queries may have one snapshot for all that they read.
+    pub(super) fn shares_snapshots(&self) -> bool {
+        self.config.one_snapshot
+    }
+
     /// Lends a connection: an idle one that still answers, or a new one. Waits while all are lent.
     ///
     /// # Errors
@@ -75,6 +84,18 @@ impl Client {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.map_err(|_| Error::internal("the connections of a source were closed"))?;
         self.lend(slot, None).await
+    }
+
+    /// The same for a question of a moment.
+    async fn lease_for_question(self: &Arc<Self>) -> Result<Lease> {
+        match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => self.lend(slot, None).await,
+            Err(_) if self.config.max_connections == 1 => self.lease().await,
+            Err(_) => {
+                let slot = Arc::clone(&self.questions).acquire_owned().await;
+                self.lend(slot.map_err(|_| Error::internal("the connections of a source were closed"))?, None).await
+            }
+        }
     }
 
     async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit, held: Option<OwnedSemaphorePermit>) -> Result<Lease> {
@@ -126,8 +147,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::lease`].
-    pub(super) async fn lease_of(self: &Arc<Self>, reserved: &Mutex<OwnedSemaphorePermit>) -> Result<Lease> {
-        let slot = reserved.lock().unwrap_or_else(PoisonError::into_inner).split(1);
+    pub(super) async fn lease_of(self: &Arc<Self>, reserved: &Mutex<Option<OwnedSemaphorePermit>>) -> Result<Lease> {
+        let slot = reserved.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|slots| slots.split(1));
         match slot {
             Some(slot) => self.lend(slot, None).await,
             None => self.lease().await,
@@ -162,7 +183,7 @@ impl Client {
     /// # Errors
     /// What the server says.
     pub(super) async fn query(self: &Arc<Self>, sql: &str) -> Result<Vec<Row>> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for_question().await?;
         // A request is taken apart before any of it is done, so what says how text is quoted goes before.
         let begin = "BEGIN READ ONLY; SET LOCAL standard_conforming_strings = on";
         let rows = lease.connection().query(&[begin, &format!("{sql}; COMMIT")]).await;
@@ -174,7 +195,7 @@ impl Client {
     /// # Errors
     /// What the server says of the text.
     pub(super) async fn describe(self: &Arc<Self>, statement: &str) -> Result<Vec<OutputColumn>> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_for_question().await?;
         let connection = lease.connection();
         // Quotes must mean here what they mean when it is run.
         connection.query(&["BEGIN READ ONLY; SET LOCAL standard_conforming_strings = on"]).await?;

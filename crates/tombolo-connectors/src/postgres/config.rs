@@ -75,9 +75,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "max_connections",
         kind: OptionKind::Integer,
-        default: Some("8"),
+        default: Some("10"),
         required: false,
         help: "The most connections that are open at once.",
+    },
+    OptionSpec {
+        name: "one_snapshot",
+        kind: OptionKind::Boolean,
+        default: Some("true"),
+        required: false,
+        help: "Whether all that a query reads of a server is read in one snapshot, which a connection holds until the query ends.",
     },
     OptionSpec {
         name: "stream_bytes",
@@ -181,6 +188,7 @@ pub(super) struct Config {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
+    pub(super) one_snapshot: bool,
     pub(super) stream_bytes: u64,
     pub(super) numeric_scale: i8,
     columns_as_text: BTreeSet<String>,
@@ -197,7 +205,7 @@ impl Config {
         let numeric_scale = i8::try_from(scale).ok().filter(|scale| *scale <= MAX_SCALE).ok_or_else(|| {
             invalid(format!("option `numeric_scale` is {scale}")).with_hint(format!("Set it to 0 up to {MAX_SCALE}."))
         })?;
-        let max_connections = options.integer("max_connections").unwrap_or(8);
+        let max_connections = options.integer("max_connections").unwrap_or(10);
         if max_connections == 0 {
             return Err(invalid("option `max_connections` is 0".to_owned()).with_hint("Set it to 1 or more."));
         }
@@ -231,10 +239,21 @@ impl Config {
             tls_ca: options.text("tls_ca").map(PathBuf::from),
             connect_timeout: options.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
             max_connections,
+            one_snapshot: options.boolean("one_snapshot"),
             stream_bytes: options.bytes("stream_bytes").unwrap_or(16 << 20).max(1),
             numeric_scale,
             columns_as_text,
         })
+    }
+
+    /// How many connections are for streams and those that hold their snapshots; of several one is left for questions.
+    pub(super) fn stream_connections(&self) -> usize {
+        self.max_connections.saturating_sub(1).max(1)
+    }
+
+    /// How many of them may hold a snapshot.
+    pub(super) fn holders(&self) -> usize {
+        if self.one_snapshot { self.max_connections / 4 } else { 0 }
     }
 
     /// Whether a column is to be carried as text.

@@ -90,8 +90,6 @@ impl PostgresReader {
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let query = QuerySnapshot::of(context, &client, &tag);
-        // In an order it is read in place of the same scan without.
-        query.expect(usize::from(!context.reads_first_rows));
         let streams = Arc::new(Streams::new(Arc::clone(&client), parts.len(), Arc::clone(&query)));
         let snapshot = Arc::new(OwnSnapshot { query, told: Mutex::default() });
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
@@ -132,7 +130,7 @@ impl ScanReader for PostgresReader {
         sql::takes_keys(&self.dialect, &self.scan, keys)
     }
 
-    fn expect_requests(&self, more: usize) {
+    fn expect_readings(&self, more: usize) {
         self.snapshot.query.expect(more);
     }
 
@@ -172,6 +170,7 @@ impl ScanReader for PostgresReader {
             part,
             snapshot: Arc::clone(&self.snapshot),
             imported: false,
+            doubts: snapshot::doubts(&self.scan)?,
             deadline: self.deadline,
             limit_ms: self.limit_ms,
             reads_first_rows: self.reads_first_rows && keys.is_none(),
@@ -207,8 +206,9 @@ struct Rows {
     /// What this stream reads, where there are several.
     part: Option<Part>,
     snapshot: Arc<OwnSnapshot>,
-    /// Whether it was to read the query's snapshot.
+    /// Whether it was to read the query's snapshot, and what is asked then.
     imported: bool,
+    doubts: String,
     deadline: Option<Instant>,
     limit_ms: Option<u64>,
     reads_first_rows: bool,
@@ -240,9 +240,12 @@ struct OwnSnapshot {
 }
 
 impl OwnSnapshot {
-    fn tell(&self, name: Option<&str>) {
-        let told = self.query.told(name);
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    /// Once one of its streams has read a snapshot of its own, that is what is told.
+    fn tell(&self, now: Option<ReadSnapshot>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*told, Some(ReadSnapshot::Own(_))) {
+            *told = now;
+        }
     }
 }
 
@@ -261,18 +264,10 @@ struct Progress {
     /// The first error that it told of, and how many statements had ended by then.
     error: Option<Error>,
     failed_after: usize,
-    /// The tables that are not as they were in the snapshot.
-    rewritten: Vec<String>,
+    /// The tables that are not as they were in the snapshot, and one that takes no part in it.
+    changed: Vec<String>,
+    foreign: Option<String>,
 }
-
-/// Tables that were emptied, rewritten or made after the snapshot that a transaction reads, of those that it has read and so locked. Their
-/// rows are not those of the snapshot: mostly they have none ("Caveats" of the chapter on concurrency in PostgreSQL's
-/// documentation). The catalog is read as of the snapshot; the functions tell what is so now. An index may well be newer.
-const REWRITTEN: &str = "SELECT l.relation::regclass::text FROM pg_catalog.pg_locks l \
-     LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-     WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' \
-     AND (c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL \
-     OR c.relkind IN ('r', 'm') AND c.relfilenode <> 0 AND c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid))";
 
 impl Rows {
     /// The next batch; `None` when the server has said that these were all.
@@ -305,7 +300,13 @@ impl Rows {
                         self.progress.announced = self.progress.announced.or(rows);
                     }
                     Message::DataRow(body) => {
-                        self.progress.rewritten.extend(text_row(&body)?.into_iter().flatten());
+                        let row: Vec<String> = text_row(&body)?.into_iter().flatten().collect();
+                        match <[String; 2]>::try_from(row) {
+                            Ok([kind, table]) if kind == "foreign" => self.progress.foreign = Some(table),
+                            Ok([_, table]) if self.progress.changed.contains(&table) => {}
+                            Ok([_, table]) => self.progress.changed.push(table),
+                            Err(_) => return Err(Error::internal("a question was not answered in its form")),
+                        }
                     }
                     Message::ErrorResponse(body) if self.progress.error.is_none() => {
                         self.progress.error = Some(super::client::failure(&body));
@@ -338,7 +339,7 @@ impl Rows {
         };
         let (name, mut lease, statement) = match (&self.part, reading) {
             (Some(part), Reading::Together { name, reserved }) => {
-                (Some(name.as_str()), self.client.lease_of(reserved).await?, &part.statement)
+                (Some(name.as_str()), part.streams.lease(reserved).await?, &part.statement)
             }
             (Some(part), Reading::Alone) if !part.is_first => return Ok(false),
             _ => {
@@ -350,19 +351,25 @@ impl Rows {
         // Sent at once, so that it takes one round trip.
         let statements = match name {
             None => vec![begin.as_str(), statement, self.end_statement],
-            Some(_) => vec![begin.as_str(), statement, REWRITTEN, self.end_statement],
+            Some(_) => vec![begin.as_str(), statement, &self.doubts, self.end_statement],
         };
         lease.connection().send(&statements).await?;
         self.progress = Progress { sent: statements.len(), ..Progress::default() };
-        self.snapshot.tell(name);
+        self.snapshot.tell(self.snapshot.query.told(name));
         (self.imported, self.lease) = (name.is_some(), Some(lease));
         Ok(true)
     }
 
-    /// Whether the server has refused the query's snapshot, and one of its own will do.
+    /// Whether the server does not know the query's snapshot: of a wrong name it says 22023, or 42704 since version 16.
+    fn is_unknown(&self) -> bool {
+        let said = self.progress.error.as_ref().map(Error::code);
+        let is_said = matches!(said, Some(ErrorCode::ComputationFailed | ErrorCode::SchemaChanged));
+        is_said && self.imported && self.progress.failed_after == 0
+    }
+
+    /// The same where a snapshot of its own will do.
     fn is_refused(&self) -> bool {
-        let is_refused = self.imported && self.progress.error.is_some() && self.progress.failed_after == 0;
-        is_refused && self.part.is_none() && self.snapshot.query.forgo()
+        self.is_unknown() && self.part.is_none() && self.snapshot.query.forgo()
     }
 
     /// Reads in one snapshot, and by settings under which text means the same everywhere.
@@ -391,15 +398,16 @@ impl Rows {
 
     fn end(&mut self) -> Result<Option<RecordBatch>> {
         (self.lease, self.is_over) = (None, true);
-        if let [_, ..] = self.progress.rewritten.as_slice() {
-            return Err(was_rewritten(&self.progress.rewritten));
-        }
+        let is_unknown = self.is_unknown();
         if let Some(error) = self.progress.error.take() {
-            return Err(if self.imported && self.progress.failed_after == 0 {
-                snapshot_is_gone(&error)
-            } else {
-                error
-            });
+            return Err(if is_unknown { snapshot_is_gone(&error) } else { error });
+        }
+        if !self.progress.changed.is_empty() {
+            return Err(has_changed(&self.progress.changed));
+        }
+        if let Some(table) = self.progress.foreign.take() {
+            let reason = format!("{table} is a table of another server, which takes no part in it");
+            self.snapshot.tell(Some(ReadSnapshot::Own(reason)));
         }
         self.received += self.waiting as u64;
         if !self.progress.has_trailer || self.progress.announced != Some(self.received) {
@@ -436,16 +444,14 @@ fn snapshot_is_gone(said: &Error) -> Error {
         .retryable()
 }
 
-fn was_rewritten(tables: &[String]) -> Error {
-    Error::new(
-        ErrorCode::SourceFailed,
-        format!("{} was emptied or rewritten while the query ran", tables.join(" and ")),
-    )
-    .with_detail(
-        "what the query read of it was not of the moment that the query reads, which is one for all of its tables",
-    )
-    .with_hint("Run the query again.")
-    .retryable()
+fn has_changed(tables: &[String]) -> Error {
+    let tables = tables.join(" and ");
+    Error::new(ErrorCode::SourceFailed, format!("{tables} was emptied, rewritten or replaced while the query ran"))
+        .with_detail(
+            "what the query read of it was not of the moment that the query reads, which is one for all of its tables",
+        )
+        .with_hint("Run the query again.")
+        .retryable()
 }
 
 /// Reads a message of a binary copy: its header, rows, its trailer. Format: the page of COPY in PostgreSQL's documentation.

@@ -36,19 +36,20 @@ impl ScanReader for ShardReader {
         Some(told.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
     }
 
-    fn expect_requests(&self, more: usize) {
-        self.readers.iter().for_each(|(_, reader)| reader.expect_requests(more));
+    fn expect_readings(&self, more: usize) {
+        self.readers.iter().for_each(|(_, reader)| reader.expect_readings(more));
     }
 
     fn snapshot(&self) -> Option<ReadSnapshot> {
         let mut names = Vec::new();
         for (place, reader) in &self.readers {
-            match reader.snapshot()? {
-                ReadSnapshot::Shared(name) => names.push(format!("{name} of {place}")),
-                ReadSnapshot::Own(reason) => return Some(ReadSnapshot::Own(format!("on {place} {reason}"))),
+            match reader.snapshot() {
+                None => {}
+                Some(ReadSnapshot::Shared(name)) => names.push(format!("{name} of {place}")),
+                Some(ReadSnapshot::Own(reason)) => return Some(ReadSnapshot::Own(format!("on {place} {reason}"))),
             }
         }
-        Some(ReadSnapshot::Shared(names.join(", ")))
+        (!names.is_empty()).then(|| ReadSnapshot::Shared(names.join(", ")))
     }
 
     fn key_partitions(&self) -> usize {

@@ -153,17 +153,20 @@ pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
 
 /// What a reader should know of a sub-query that was run.
 pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
+    let requests = query.keys.iter().filter_map(|keys| keys.requests).find(|requests| *requests > 1);
     match &query.snapshot {
         Some(SnapshotReceipt::Shared(_)) => return None,
         Some(SnapshotReceipt::Own(reason)) => {
             let (source, tables) = (&query.source, query.tables.join(" and "));
-            return Some(format!(
-                "source `{source}` was not read in one snapshot, {tables} in one of its own: {reason}"
-            ));
+            let own = match requests {
+                Some(requests) => format!("each of {requests} requests for {tables} in one of its own"),
+                None => format!("{tables} in one of its own"),
+            };
+            return Some(format!("source `{source}` was not read in one snapshot, {own}: {reason}"));
         }
         None => {}
     }
-    let requests = query.keys.iter().filter_map(|keys| keys.requests).find(|requests| *requests > 1)?;
+    let requests = requests?;
     Some(format!(
         "source `{}` was asked for {} in {requests} requests, each of which read it as it was at that moment",
         query.source,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -15,8 +16,9 @@ use tombolo_connector::{Error, ErrorCode, Result};
 
 use crate::check::{self, ColumnReceipt, LimitReceipt, PlanStep, Receipt, SubQueryOutcome};
 use crate::error::from_datafusion;
-use crate::execute::{CaughtPanics, PeakPool, SourceScanExec};
+use crate::execute::{CaughtPanics, PeakPool, SourceScanExec, inputs};
 use crate::fuse::CountedJoin;
+use crate::fuse::EitherExec;
 use crate::plan::cartesian::StatementChange;
 
 /// The longest that a second plan waits for the memory of the first.
@@ -53,6 +55,18 @@ pub(crate) struct Started {
 
 /// Plans a query once more in a way that needs less memory.
 pub(crate) type Replan = Box<dyn FnOnce() -> BoxFuture<'static, Result<Prepared>> + Send>;
+
+/// Tells the readers of a plan that is about to run how often they will be read, as far as the plan says.
+fn expect_readings(plan: &Arc<dyn ExecutionPlan>, times: usize) {
+    if let Some(scan) = plan.downcast_ref::<SourceScanExec>() {
+        scan.expect_readings(times);
+    }
+    // What is below is read once more for each level.
+    let times = if plan.is::<RecursiveQueryExec>() { 2 } else { times };
+    // Only one of the two is read.
+    let inputs = inputs(plan).into_iter().take(if plan.is::<EitherExec>() { 1 } else { usize::MAX });
+    inputs.for_each(|input| expect_readings(input, times));
+}
 
 /// What readers of the receipt and of the progress share with the reader of the rows.
 #[derive(Debug)]
@@ -302,6 +316,7 @@ impl Prepared {
     }
 
     fn execute(&self) -> Result<SendableRecordBatchStream> {
+        expect_readings(&self.plan, 1);
         let stream = execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)?;
         let stream = Box::pin(CaughtPanics::around(stream, "the query"));
         // Read by a task of its own, one batch ahead: an operator may compute for seconds before it lets others run, and

@@ -1,6 +1,6 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -109,6 +109,8 @@ pub(super) struct KeyedRead {
     dress: Dress,
     supplies: Vec<Arc<dyn KeySupply>>,
     plan: RangePlan,
+    /// The reader of a range of its rows, where that was chosen.
+    ranged: Arc<OnceLock<Arc<dyn ScanReader>>>,
     choice: OnceCell<Chosen>,
     /// The next request that no stream has taken yet.
     next: AtomicUsize,
@@ -139,8 +141,9 @@ impl KeyedRead {
         dress: Dress,
         supplies: Vec<Arc<dyn KeySupply>>,
         plan: RangePlan,
+        ranged: Arc<OnceLock<Arc<dyn ScanReader>>>,
     ) -> Self {
-        Self { reader, dress, supplies, plan, choice: OnceCell::new(), next: AtomicUsize::new(0) }
+        Self { reader, dress, supplies, plan, ranged, choice: OnceCell::new(), next: AtomicUsize::new(0) }
     }
 
     /// Several joins may offer keys to one scan; the source is given those that leave the fewest rows.
@@ -173,22 +176,13 @@ impl KeyedRead {
                 return Ok(Chosen::ReadAll);
             };
             supply.settle(KeyOutcome::Sent(0));
-            let requests = batches.len() * self.reader.key_partitions().max(1);
-            self.dress.counters.announce(requests);
-            self.reader.expect_requests(requests.saturating_sub(1));
+            self.dress.counters.announce(batches.len() * self.reader.key_partitions().max(1));
+            self.reader.expect_readings(batches.len().saturating_sub(1));
             let reason = "the keys of another join leave fewer rows";
             offers.for_each(|(_, supply, _)| supply.settle(KeyOutcome::ReadAll(reason.to_owned())));
             Ok(Chosen::Batches(Arc::clone(supply), batches))
         };
         self.choice.get_or_try_init(choose).await
-    }
-
-    /// The reader of a range of its rows, where that was chosen.
-    pub(super) fn ranged(&self) -> Option<&Arc<dyn ScanReader>> {
-        match self.choice.get()? {
-            Chosen::Range(reader, _) => Some(reader),
-            _ => None,
-        }
     }
 
     /// The scan of a range of its rows.
@@ -200,6 +194,8 @@ impl KeyedRead {
         // Not all of its rows were counted before.
         let dress = Dress { wrappers, promise: None, ..self.dress.clone() };
         dress.counters.announce(reader.partitions());
+        // It is read in place of the other.
+        let _ = self.ranged.set(Arc::clone(&reader));
         Ok(Some(Chosen::Range(reader, dress)))
     }
 

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -43,6 +43,8 @@ pub struct SourceScanExec {
     /// What gives keys when the query runs, to any form that the plan's rewriting gives this scan.
     supplies: Arc<Mutex<Vec<Arc<dyn KeySupply>>>>,
     keyed: Option<Arc<KeyedRead>>,
+    /// What read a range of its rows, in any form of this scan.
+    ranged: Arc<OnceLock<Arc<dyn ScanReader>>>,
     /// The same rows in an order in which they may be wanted.
     sorted: Option<Arc<SourceScanExec>>,
     /// The keys that its rows are compared with here, and whether they are there.
@@ -103,6 +105,7 @@ impl SourceScanExec {
             dress,
             supplies: Arc::default(),
             keyed: None,
+            ranged: Arc::default(),
             sorted: None,
             filters: Vec::new(),
             filled: Arc::default(),
@@ -124,7 +127,7 @@ impl SourceScanExec {
     pub fn with_sorted(self, scan: SourceScan, planned: PlannedScan) -> Result<Self> {
         let mut sorted = Self::try_new(scan, planned, self.context.clone(), self.dress.budgets.clone())?;
         sorted.dress.counters = Arc::clone(&self.dress.counters);
-        sorted.supplies = Arc::clone(&self.supplies);
+        (sorted.supplies, sorted.ranged) = (Arc::clone(&self.supplies), Arc::clone(&self.ranged));
         Ok(Self { sorted: Some(Arc::new(sorted)), ..self })
     }
 
@@ -180,6 +183,13 @@ impl SourceScanExec {
         self.reader()?.snapshot()
     }
 
+    /// Tells its reader that it will be read so many times more.
+    pub fn expect_readings(&self, more: usize) {
+        if let Input::Reader(reader) = &self.input {
+            reader.expect_readings(more);
+        }
+    }
+
     /// Ends the query for what its connectors have kept for it.
     pub fn end_query(&self) {
         self.context.state.end();
@@ -188,7 +198,7 @@ impl SourceScanExec {
     /// What reads it, or has read it.
     fn reader(&self) -> Option<&Arc<dyn ScanReader>> {
         match &self.input {
-            Input::Reader(reader) => Some(self.keyed.as_ref().and_then(|keyed| keyed.ranged()).unwrap_or(reader)),
+            Input::Reader(reader) => Some(self.ranged.get().unwrap_or(reader)),
             Input::Plan(_) => None,
         }
     }
@@ -260,7 +270,8 @@ impl SourceScanExec {
             rows: self.whole_rows,
             streams: properties.partitioning.partition_count(),
         };
-        let keyed = KeyedRead::new(Arc::clone(reader), self.dress.clone(), self.supplies(), plan);
+        let keyed =
+            KeyedRead::new(Arc::clone(reader), self.dress.clone(), self.supplies(), plan, Arc::clone(&self.ranged));
         Ok(Self { properties, statistics, keyed: Some(Arc::new(keyed)), ..self.clone() })
     }
 
@@ -269,9 +280,7 @@ impl SourceScanExec {
     /// # Errors
     /// As [`Self::with_keys`].
     pub fn with_keys_once(&self, supply: Arc<dyn KeySupply>) -> Result<Self> {
-        if let Input::Reader(reader) = &self.input {
-            reader.expect_requests(1);
-        }
+        self.expect_readings(1);
         let supplies = Arc::new(Mutex::new(Vec::new()));
         Self { supplies, ..self.clone() }.with_keys(supply, 1, self.statistics)
     }

@@ -341,57 +341,98 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
 async fn a_table_that_is_emptied_for_older_snapshots_too_is_an_error_and_never_without_rows() {
     for database in databases().await {
         table_and_gate(&database).await;
-        database.run("CREATE VIEW seen AS SELECT one, word FROM big").await;
+        let rows = "SELECT 1, 'x' FROM generate_series(1, 20000)";
+        let parts = format!(
+            "CREATE TABLE parts (one int, word text, k int) PARTITION BY LIST (k); \
+             CREATE TABLE first PARTITION OF parts FOR VALUES IN (1); CREATE TABLE second PARTITION OF parts FOR VALUES IN (2); \
+             INSERT INTO first {rows}; INSERT INTO second {rows}; \
+             CREATE TABLE parent (one int, word text); CREATE TABLE heir () INHERITS (parent); INSERT INTO heir {rows}; INSERT INTO parent {rows}; \
+             ANALYZE"
+        )
+        .replace("INTO first SELECT 1, 'x'", "INTO first SELECT 1, 'x', 1")
+        .replace("INTO second SELECT 1, 'x'", "INTO second SELECT 1, 'x', 2");
+        database.run(&format!("CREATE VIEW seen AS SELECT one, word FROM big; {parts}")).await;
         let (_lab, engine) = apart(database.options());
         let (_watch, watcher) = self::engine(database.options());
-        let made = "SELECT id, 1 AS one, 'new' AS word FROM generate_series(1, 7) AS id";
-        // The last in each place leaves the seven rows that the next one finds.
-        for (table, change) in [
-            ("big", format!("TRUNCATE big; INSERT INTO big {made}")),
-            ("seen", format!("TRUNCATE big; INSERT INTO big {made}")),
-            ("big", "ALTER TABLE big ALTER COLUMN id TYPE bigint USING id".to_owned()),
-            ("big", format!("DROP TABLE big CASCADE; CREATE TABLE big AS {made}")),
+        let made = "SELECT id, 1 AS one, 'new' AS word FROM generate_series(1, 50000) AS id";
+        // The last of each is how many rows the next query finds.
+        for (table, changed, change, rows) in [
+            ("big", "big", format!("TRUNCATE big; INSERT INTO big {made}"), 50_000),
+            ("seen", "big", format!("TRUNCATE big; INSERT INTO big {made}"), 50_000),
+            ("big", "big", "ALTER TABLE big ALTER COLUMN id TYPE bigint USING id".to_owned(), 50_000),
+            ("big", "public.big", "CREATE TABLE other (LIKE big)".to_owned(), 50_000),
+            ("big", "public.big and big", format!("DROP TABLE big CASCADE; CREATE TABLE big AS {made}"), 50_000),
+            ("parts", "parts", "ALTER TABLE parts DETACH PARTITION first".to_owned(), 20_000),
+            ("parts", "parts", "ALTER TABLE parts ATTACH PARTITION first FOR VALUES IN (1)".to_owned(), 40_000),
+            (
+                "parent",
+                "parent",
+                "ALTER TABLE heir NO INHERIT parent; INSERT INTO parent SELECT * FROM heir".to_owned(),
+                40_000,
+            ),
         ] {
+            let swap = "INSERT INTO other SELECT * FROM big; ALTER TABLE big RENAME TO old; ALTER TABLE other RENAME TO big; \
+                 DROP TABLE old CASCADE";
+            let prepared = change.starts_with("CREATE TABLE other");
+            if prepared {
+                database.run(&change).await;
+            }
+            let change = if prepared { swap } else { &change };
             let sql = GATED.replace("pg.big", &format!("pg.{table}"));
-            let error = read_gated(&engine, &watcher, &sql, async || database.run(&change).await).await;
+            let error = read_gated(&engine, &watcher, &sql, async || database.run(change).await).await;
             let error = error.err().unwrap_or_else(|| panic!("{change}: {table} was read in a snapshot of before"));
             assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{change}: {error}");
-            assert_eq!(error.message(), "big was emptied or rewritten while the query ran", "{change}");
+            let message = format!("{changed} was emptied, rewritten or replaced while the query ran");
+            assert_eq!(error.message(), message, "{change}");
             let again = ask(&engine, &format!("SELECT one FROM pg.{table}")).await.unwrap();
-            assert_eq!(again.rows(), 7, "{change}");
+            assert_eq!(again.rows(), rows, "{change}");
         }
         // What leaves the rows where they are is none.
-        let change = "DELETE FROM big; CREATE INDEX ON big (id); REINDEX TABLE big; ANALYZE big";
-        let answer = read_gated(&engine, &watcher, GATED, async || database.run(change).await).await.unwrap();
-        assert_eq!(answer.rows(), 7);
+        for (table, rows, change) in [
+            ("big", 50_000, "DELETE FROM big; CREATE INDEX ON big (id); REINDEX TABLE big; ANALYZE big"),
+            (
+                "parts",
+                40_000,
+                "CREATE TABLE third PARTITION OF parts FOR VALUES IN (3); INSERT INTO parts SELECT 1, 'x', 3",
+            ),
+        ] {
+            let sql = GATED.replace("pg.big", &format!("pg.{table}"));
+            let answer = read_gated(&engine, &watcher, &sql, async || database.run(change).await).await;
+            assert_eq!(answer.unwrap_or_else(|error| panic!("{change}: {error}")).rows(), rows, "{change}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_query_whose_snapshot_is_gone_fails_and_one_that_can_have_none_says_so() {
+async fn a_table_of_another_server_is_not_told_to_be_of_the_snapshot() {
     for database in databases().await {
         table_and_gate(&database).await;
+        database
+            .run(
+                "CREATE EXTENSION file_fdw; CREATE SERVER far FOREIGN DATA WRAPPER file_fdw; \
+                 CREATE FOREIGN TABLE far (one int, word text) SERVER far OPTIONS (program 'echo 1,x', format 'csv')",
+            )
+            .await;
         let (_lab, engine) = apart(database.options());
-        let (_watch, watcher) = self::engine(database.options());
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tombolo' \
-             AND datname = current_database() AND state = 'idle in transaction'";
-        let error = read_gated(&engine, &watcher, GATED, async || database.run(end).await).await.err();
-        let error = error.expect("the table was read in another snapshot than the view");
-        assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{error}");
-        assert_eq!(error.message(), "the snapshot that the query reads is gone", "{:?}", error.detail());
-        assert!(error.hint().is_some_and(|hint| hint.starts_with("Run the query again.")), "{:?}", error.hint());
-        assert_eq!(ask(&engine, GATED).await.unwrap().rows(), 50_000);
+        let answer = ask(&engine, &GATED.replace("pg.big", "pg.far")).await.unwrap();
+        assert_eq!(answer.rows(), 1);
+        let told = snapshots(&answer);
+        assert!(matches!(told[0], Some(SnapshotReceipt::Shared(_))), "{told:?}");
+        let reason = "far is a table of another server, which takes no part in it";
+        assert_eq!(told[1], Some(SnapshotReceipt::Own(reason.to_owned())));
+    }
+}
 
-        // With one connection there is none to hold the snapshot.
-        let (_lab, engine) = apart(database.options().with("max_connections", "1"));
-        let answer = ask(&engine, GATED).await.unwrap();
-        assert_eq!(answer.rows(), 50_000);
-        let reason = "no connection was free to hold one for all";
-        assert_eq!(snapshots(&answer), vec![Some(SnapshotReceipt::Own(reason.to_owned())); 2]);
-        let notices = ["gate", "big"].map(|table| {
-            format!("source `pg` was not read in one snapshot, public.{table} in one of its own: {reason}")
-        });
-        assert_eq!(answer.receipt.notices, notices);
+#[tokio::test(flavor = "multi_thread")]
+async fn each_level_of_a_recursion_reads_the_same_snapshot() {
+    for database in databases().await {
+        database.run("CREATE TABLE tree AS SELECT id, id / 2 AS parent FROM generate_series(1, 63) AS id").await;
+        let (_lab, engine) = apart(database.options());
+        let sql = "WITH RECURSIVE t AS (SELECT 1 AS id UNION ALL SELECT b.id FROM t JOIN pg.tree b ON b.parent = t.id) \
+             SELECT count(*) AS n FROM t";
+        let answer = ask(&engine, sql).await.unwrap();
+        assert_eq!(answer.batches[0].column(0).as_primitive::<Int64Type>().value(0), 63);
+        assert!(matches!(snapshots(&answer)[..], [Some(SnapshotReceipt::Shared(_))]), "{:?}", snapshots(&answer));
     }
 }
 
