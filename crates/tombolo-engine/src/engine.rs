@@ -306,6 +306,7 @@ impl Engine {
         context: &QueryContext,
         session: &SessionState,
     ) -> Result<PhysicalPlan> {
+        let logical = plan::with_equal_scales(logical).map_err(from_datafusion)?;
         let scans = SourceScanPlanner::new(context.clone());
         let made = match self.physical_over(scans, logical.clone(), session).await {
             // Only estimates are worse without what is known of the values.

@@ -8,6 +8,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
+use super::conditions;
 use super::guards::{InListRule, LikeEscapeRule, logical_rules, physical_rules, unknown_range};
 use super::sort_merge;
 use crate::settings::Settings;
@@ -60,6 +61,7 @@ fn rules(frugal: bool, fusion: PhysicalRule) -> Vec<PhysicalRule> {
     let mut rules = physical_rules();
     let chosen = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
     rules.insert(chosen, fusion);
+    rules.push(Arc::new(conditions::RULE));
     if frugal {
         // It moves projections below sort-merge joins, and leaves the columns of the join's condition where they were.
         rules.retain(|rule| rule.name() != "ProjectionPushdown");
