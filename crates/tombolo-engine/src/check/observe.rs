@@ -70,7 +70,7 @@ fn expected_here(source: &Source, connector: &dyn Connector, scan: &Scan) -> Opt
     Some(HereCost { ms: speed.request_ms + looked_at + moved + count * ROW_WORKED_ON, bytes })
 }
 
-/// The work that was done here in the place of a source that was seen to be slow at it, as far as all its tables were read whole.
+/// The work that was done here in the place of a source that was seen to be slow at it, as far as its tables were read as far as it takes.
 fn done_here(scans: &[Arc<SourceScanExec>]) -> Vec<(&Arc<Source>, &str, HereCost)> {
     let mut works: BTreeMap<(&str, &str), Vec<&Arc<SourceScanExec>>> = BTreeMap::new();
     for scan in scans {
@@ -78,13 +78,14 @@ fn done_here(scans: &[Arc<SourceScanExec>]) -> Vec<(&Arc<Source>, &str, HereCost
             works.entry((scan.scan().source.name(), work)).or_default().push(scan);
         }
     }
-    works.retain(|_, scans| scans.iter().all(|scan| is_whole(scan)));
+    works.retain(|_, scans| scans.iter().all(|scan| is_over(scan)));
     let seen = works.into_iter().filter_map(|((_, work), scans)| {
         let mut seen = HereCost { ms: 0.0, bytes: 0 };
         for scan in &scans {
             let snapshot = scan.counters().snapshot();
             // As if they were read one after another, which they may be.
-            seen.ms += reading_ms(scan) + snapshot.rows as f64 * ROW_WORKED_ON;
+            let read = if is_by_keys(scan) { snapshot.elapsed_ms.unwrap_or_default() } else { reading_ms(scan) };
+            seen.ms += read + snapshot.rows as f64 * ROW_WORKED_ON;
             seen.bytes = seen.bytes.saturating_add(snapshot.bytes);
         }
         Some((&scans.first()?.scan().source, work, seen))
@@ -96,6 +97,14 @@ fn done_here(scans: &[Arc<SourceScanExec>]) -> Vec<(&Arc<Source>, &str, HereCost
 fn is_whole(scan: &SourceScanExec) -> bool {
     // A limit above may have had enough before the last stream was opened.
     let is_open = scan.counters().snapshot().opened >= scan.partitions();
-    let by_keys = scan.supplies().iter().any(|supply| supply.report().batches.is_some());
-    is_open && !by_keys && !scan.stops_early() && matches!(sub_query(scan).outcome, SubQueryOutcome::Finished)
+    is_open && !is_by_keys(scan) && is_over(scan)
+}
+
+fn is_by_keys(scan: &SourceScanExec) -> bool {
+    scan.supplies().iter().any(|supply| supply.report().batches.is_some())
+}
+
+/// Whether all rows that it was asked for came.
+fn is_over(scan: &SourceScanExec) -> bool {
+    !scan.stops_early() && matches!(sub_query(scan).outcome, SubQueryOutcome::Finished)
 }

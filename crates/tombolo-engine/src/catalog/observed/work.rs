@@ -6,9 +6,10 @@ use super::{Facts, Observed, hash_of, shape};
 
 /// Reads after which a source's work is judged: the first may have found nothing in the source's memory.
 const LEAST_READS: u32 = 2;
-/// Only work that is clearly slower than here, and by enough to matter, is done here.
-const CLEARLY: f64 = 1.5;
-const MATTERS_MS: f64 = 250.0;
+/// Work is done here that is slower in its source by so much, as a factor and in milliseconds: clearly, as long as what it takes here is an
+/// estimate, and once it was seen, by enough to go on.
+const THAN_EXPECTED: (f64, f64) = (1.25, 200.0);
+const THAN_SEEN: (f64, f64) = (1.1, 50.0);
 /// How long what was seen is believed.
 const TTL: TimeDelta = TimeDelta::days(1);
 /// Works of one source that are remembered; of more, those are forgotten that were done longest ago.
@@ -48,9 +49,10 @@ pub(crate) struct SlowWork {
 impl Work {
     fn is_slow(&self, most_bytes: u64) -> bool {
         let age = Utc::now() - self.at;
+        let (factor, more_ms) = if self.is_seen { THAN_SEEN } else { THAN_EXPECTED };
         self.reads >= LEAST_READS
             && self.here.bytes <= most_bytes
-            && self.source_ms > CLEARLY * self.here.ms + MATTERS_MS
+            && self.source_ms > factor * self.here.ms + more_ms
             && (TimeDelta::zero()..TTL).contains(&age)
     }
 }
