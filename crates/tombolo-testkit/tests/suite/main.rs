@@ -32,6 +32,7 @@ mod mysql_streams;
 mod native;
 mod network;
 mod observed;
+mod one_snapshot;
 mod outage;
 mod peak;
 mod postgres;

@@ -1,4 +1,4 @@
-use tombolo_engine::check::{JoinReceipt, JoinSideReceipt, LimitReceipt, Receipt, SubQueryOutcome};
+use tombolo_engine::check::{JoinReceipt, JoinSideReceipt, LimitReceipt, Receipt, SnapshotReceipt, SubQueryOutcome};
 
 use super::{write_receipt, write_receipt_json};
 use crate::render::Terminal;
