@@ -10,6 +10,7 @@ use super::instance::Instance;
 use super::postgres_cluster::{self, PROGRAMS};
 use super::tls::{self, Certificates};
 use super::{ServerKind, debian, folder_with, version_of};
+use crate::output::complain;
 
 pub(crate) struct Postgres;
 
@@ -41,7 +42,12 @@ impl ServerKind for Postgres {
     }
 
     fn install(&self) -> Result<()> {
-        debian::install(&["postgresql", tls::PACKAGE])
+        debian::install(&["postgresql", tls::PACKAGE])?;
+        // Its types are read too; a test says so where it is not there.
+        if let Err(error) = debian::install(&["postgresql-postgis"]) {
+            complain!("without PostGIS: {error:#}");
+        }
+        Ok(())
     }
 
     fn version(&self, binaries: &Path) -> Result<String> {

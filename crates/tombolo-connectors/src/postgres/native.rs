@@ -7,7 +7,8 @@ use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 
 use super::catalog::TableProfile;
 use super::types::{
-    AS_CHAR, AS_JSON, AS_MONEY, AS_NUMBER, AS_TEXT, AS_UUID, can_read, print_date, print_time, print_timestamp,
+    AS_CHAR, AS_JSON, AS_MONEY, AS_NUMBER, AS_SHAPE, AS_TEXT, AS_UUID, can_read, print_date, print_time,
+    print_timestamp,
 };
 use crate::sql::{
     AggregateCall, Comparison, Dialect, Facts, Form, Level, LikePart, Shipped, Value, is_text, scalar_text,
@@ -139,6 +140,9 @@ impl Dialect for PostgresDialect {
     fn comparable(&self, value: &Value, comparison: Comparison) -> Shipped<String> {
         value.trusted()?;
         let facts = &value.facts;
+        if facts.form == AS_SHAPE {
+            return Err("shapes are compared here, by their bytes".to_owned());
+        }
         match &facts.data_type {
             DataType::Null
             | DataType::Boolean
@@ -406,7 +410,7 @@ fn text_facts() -> Facts {
 }
 
 fn form_of(name: &str) -> Form {
-    [AS_UUID, AS_CHAR, AS_TEXT, AS_JSON, AS_NUMBER, AS_MONEY]
+    [AS_UUID, AS_CHAR, AS_TEXT, AS_JSON, AS_NUMBER, AS_MONEY, AS_SHAPE]
         .into_iter()
         .find(|form| form.0 == name)
         .unwrap_or(Form::NATURAL)

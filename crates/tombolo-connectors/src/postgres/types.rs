@@ -19,6 +19,8 @@ pub(super) const AS_CHAR: Form = Form("char");
 pub(super) const AS_NUMBER: Form = Form("oid");
 /// Amounts of money in the database's locale.
 pub(super) const AS_MONEY: Form = Form("money");
+/// Shapes of PostGIS, which have comparisons of their own.
+pub(super) const AS_SHAPE: Form = Form("shape");
 
 /// Digits of the widest decimals.
 const MAX_DECIMAL128: i32 = 38;
@@ -77,7 +79,7 @@ pub(super) fn carried(remote: &RemoteType, numeric_scale: i8) -> (DataType, Form
         1184 => natural(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
         1186 => natural(DataType::Interval(IntervalUnit::MonthDayNano)),
         // What PostGIS sends is well-known binary, with the system of coordinates in it.
-        _ if matches!(remote.name.as_str(), "geometry" | "geography") => natural(DataType::Binary),
+        _ if matches!(remote.name.as_str(), "geometry" | "geography") => (DataType::Binary, AS_SHAPE),
         _ => (DataType::Utf8, AS_TEXT),
     }
 }

@@ -45,6 +45,14 @@ async fn connections(watcher: &Engine, condition: &str) -> i64 {
     ask(watcher, &sql).await.unwrap().batches[0].column(0).as_primitive::<Int64Type>().value(0)
 }
 
+/// The processes in the server of all other connections.
+async fn processes(watcher: &Engine) -> String {
+    let sql = "SELECT string_agg(pid::text, '' '' ORDER BY pid) AS p FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let answer = ask(watcher, &format!("SELECT p FROM query('pg', '{sql}')")).await.unwrap();
+    answer.batches[0].column(0).as_string::<i32>().value(0).to_owned()
+}
+
 async fn until_there_are(wanted: i64, watcher: &Engine, condition: &str) {
     let begun = std::time::Instant::now();
     while connections(watcher, condition).await != wanted {
@@ -76,7 +84,8 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
     for database in databases().await {
         table_and_gate(&database).await;
         let (_lab, engine) = apart(database.options());
-        let (_watch, watcher) = engine_of(database.options());
+        // One connection, which it does not see itself.
+        let (_watch, watcher) = engine_of(database.options().with("max_connections", "1"));
         let change = "UPDATE big SET word = 'changed' WHERE id % 2 = 0; DELETE FROM big WHERE id < 100";
         let answer = read_gated(&engine, &watcher, GATED, async || database.run(change).await).await.unwrap();
         assert_eq!(answer.rows(), 50_000);
@@ -91,7 +100,7 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
         // Whoever keeps a query's receipt does not keep its transaction, and the connection is used again.
         let idle = "state LIKE 'idle in transaction%'";
         until_there_are(0, &watcher, idle).await;
-        let before = connections(&watcher, "true").await;
+        let before = processes(&watcher).await;
         let mut running = engine.query(GATED, QueryOptions::default()).await.unwrap();
         let mut rows = 0;
         while let Some(batch) = running.next_batch().await.unwrap() {
@@ -100,7 +109,7 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
         assert_eq!(rows, 49_901);
         assert_ne!(running.receipt().sub_queries[0].snapshot, told[0]);
         until_there_are(0, &watcher, idle).await;
-        assert_eq!(connections(&watcher, "true").await, before);
+        assert_eq!(processes(&watcher).await, before);
         // Nor does one that is dropped.
         let monitor = {
             let mut running = engine.query(GATED, QueryOptions::default()).await.unwrap();
@@ -215,6 +224,39 @@ async fn each_level_of_a_recursion_reads_the_same_snapshot() {
         let answer = ask(&engine, sql).await.unwrap();
         assert_eq!(answer.batches[0].column(0).as_primitive::<Int64Type>().value(0), 63);
         assert!(matches!(snapshots(&answer)[..], [Some(SnapshotReceipt::Shared(_))]), "{:?}", snapshots(&answer));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_whose_snapshot_is_gone_fails_and_one_that_can_have_none_says_so() {
+    for database in databases().await {
+        table_and_gate(&database).await;
+        let (_lab, engine) = apart(database.options());
+        let (_watch, watcher) = engine_of(database.options());
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tombolo' \
+             AND datname = current_database() AND state = 'idle in transaction'";
+        let error = read_gated(&engine, &watcher, GATED, async || database.run(end).await).await.err();
+        let error = error.expect("the table was read in another snapshot than the view");
+        assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{error}");
+        assert_eq!(error.message(), "the snapshot that the query reads is gone", "{:?}", error.detail());
+        assert!(error.hint().is_some_and(|hint| hint.starts_with("Run the query again.")), "{:?}", error.hint());
+        assert_eq!(ask(&engine, GATED).await.unwrap().rows(), 50_000);
+
+        // With few connections none is left to hold the snapshot.
+        let (_lab, engine) = apart(database.options().with("max_connections", "2"));
+        let answer = ask(&engine, GATED).await.unwrap();
+        assert_eq!(answer.rows(), 50_000);
+        let reason = "no connection was free to hold one for all";
+        assert_eq!(snapshots(&answer), vec![Some(SnapshotReceipt::Own(reason.to_owned())); 2]);
+        let notices = ["gate", "big"].map(|table| {
+            format!("source `pg` was not read in one snapshot, public.{table} in one of its own: {reason}")
+        });
+        assert_eq!(answer.receipt.notices, notices);
+
+        // Whoever does not want it is told of none.
+        let (_lab, engine) = apart(database.options().with("one_snapshot", "false"));
+        let answer = ask(&engine, GATED).await.unwrap();
+        assert_eq!((answer.rows(), snapshots(&answer)), (50_000, vec![None, None]));
     }
 }
 

@@ -129,6 +129,58 @@ async fn what_cannot_be_carried_is_refused_by_its_column_and_not_rounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn shapes_of_postgis_come_as_well_known_binary() {
+    for database in databases().await {
+        let (_lab, engine) = engine(database.options());
+        let extensions = "SELECT name FROM pg_available_extensions WHERE name LIKE ''postgis''";
+        if ask(&engine, &format!("SELECT name FROM query('pg', '{extensions}')")).await.unwrap().rows() == 0 {
+            println!("without PostGIS");
+            continue;
+        }
+        database
+            .run(
+                "CREATE EXTENSION postgis; \
+                 CREATE TABLE places (id int, bare geometry, here geometry(Point, 4326), far geography(Point)); \
+                 INSERT INTO places VALUES (1, ST_MakePoint(1, 2), ST_SetSRID(ST_MakePoint(1, 2), 4326), ST_MakePoint(1, 2)), \
+                 (2, NULL, NULL, NULL), (3, ST_GeomFromText('POLYGON EMPTY'), NULL, NULL)",
+            )
+            .await;
+        // Its documentation on ST_AsEWKB: byte order, kind, and with 20000000 in the kind a system of coordinates.
+        let point = "000000000000f03f0000000000000040";
+        let (bare, here) = (format!("0101000000{point}"), format!("0101000020e6100000{point}"));
+        let text = shown(&engine, "SELECT id, bare, here, far FROM pg.places ORDER BY id").await;
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows: Vec<Vec<String>> = text.lines().filter(|line| line.starts_with("| ")).skip(1).map(cells).collect();
+        assert_eq!(rows[0][1..5], ["1", &bare, &here, &here], "{text}");
+        assert_eq!(rows[1][1..5], ["2", "", "", ""], "{text}");
+        assert_eq!(rows[2][1..5], ["3", "010300000000000000", "", ""], "{text}");
+        // By its bytes, and not as the server does, to which shapes of the same points may be equal.
+        for (condition, rows) in [
+            (format!("bare = X'{bare}' OR far IS NULL"), 3),
+            (format!("bare IN (X'{bare}', X'{here}')"), 1),
+            (format!("here <> X'{bare}'"), 1),
+            ("bare = here".to_owned(), 0),
+            ("bare IS NOT DISTINCT FROM far".to_owned(), 1),
+            ("bare IN (SELECT far FROM pg.places)".to_owned(), 0),
+        ] {
+            let answer = ask(&engine, &format!("SELECT id FROM pg.places WHERE {condition} ORDER BY id")).await;
+            assert_eq!(answer.unwrap_or_else(|error| panic!("{condition}: {error}")).rows(), rows, "{condition}");
+        }
+        for sql in [
+            "SELECT here, count(*) AS n FROM pg.places GROUP BY here",
+            "SELECT DISTINCT bare FROM pg.places ORDER BY bare",
+            "SELECT min(bare) AS a, max(far) AS b, count(DISTINCT here) AS n FROM pg.places",
+            "SELECT a.id FROM pg.places a JOIN pg.places b ON a.here = b.far",
+            "SELECT bare FROM pg.places UNION SELECT here FROM pg.places",
+            "SELECT coalesce(bare, here) AS s, CASE WHEN id = 1 THEN here ELSE bare END AS c FROM pg.places",
+            "SELECT bare, row_number() OVER (PARTITION BY bare ORDER BY id) AS n FROM pg.places",
+        ] {
+            assert!(ask(&engine, sql).await.is_ok_and(|answer| answer.rows() > 0), "{sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn text_is_compared_by_its_bytes_whatever_the_collation() {
     for database in databases().await {
         database
