@@ -263,7 +263,8 @@ pub trait ScanReader: fmt::Debug + Send + Sync {
 }
 
 /// The snapshot that a sub-query was read in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReadSnapshot {
     /// One for all sub-queries of the query that have this name, which is the source's own.
     Shared(String),

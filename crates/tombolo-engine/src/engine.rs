@@ -405,6 +405,7 @@ impl Engine {
             started,
             schema: answer_schema(&named, &physical.schema()),
             scans,
+            state: context.state,
             plan: physical,
             task: session.task_ctx(),
             joins,

@@ -34,7 +34,7 @@ pub(super) struct Client {
     idle: Mutex<Vec<(Connection, Instant)>>,
     /// Connections for streams and for those that hold their snapshots.
     slots: Arc<Semaphore>,
-    /// A connection that is left for the questions that planning asks, however many streams wait to be read.
+    /// A connection that is left for the questions that planning asks, however many streams wait to be read; of one alone the same.
     questions: Arc<Semaphore>,
     /// How many may hold a snapshot and do nothing else: streams that are read in turns need several at once.
     holders: Arc<Semaphore>,
@@ -48,11 +48,14 @@ impl Client {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] where the certificates cannot be read.
     pub(super) fn try_new(name: &str, config: Config) -> Result<Self> {
+        let slots = Arc::new(Semaphore::new(config.stream_connections()));
+        let left = config.max_connections - config.stream_connections();
+        let questions = if left == 0 { Arc::clone(&slots) } else { Arc::new(Semaphore::new(left)) };
         Ok(Self {
             name: name.to_owned(),
             tls: Tls::try_new(&config)?,
-            slots: Arc::new(Semaphore::new(config.stream_connections())),
-            questions: Arc::new(Semaphore::new(config.max_connections - config.stream_connections())),
+            slots,
+            questions,
             holders: Arc::new(Semaphore::new(config.holders())),
             place: format!("{name} {}:{}/{}", config.host, config.port, config.database),
             config,
@@ -81,21 +84,16 @@ impl Client {
     /// # Errors
     /// [`ErrorCode::SourceUnavailable`] and its kin where none can be opened.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| Error::internal("the connections of a source were closed"))?;
-        self.lend(slot, None).await
+        self.lend(acquired(&self.slots).await?, None).await
     }
 
     /// The same for a question of a moment.
     async fn lease_for_question(self: &Arc<Self>) -> Result<Lease> {
-        match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => self.lend(slot, None).await,
-            Err(_) if self.config.max_connections == 1 => self.lease().await,
-            Err(_) => {
-                let slot = Arc::clone(&self.questions).acquire_owned().await;
-                self.lend(slot.map_err(|_| Error::internal("the connections of a source were closed"))?, None).await
-            }
-        }
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => acquired(&self.questions).await?,
+        };
+        self.lend(slot, None).await
     }
 
     async fn lend(self: &Arc<Self>, slot: OwnedSemaphorePermit, held: Option<OwnedSemaphorePermit>) -> Result<Lease> {
@@ -112,9 +110,8 @@ impl Client {
     /// As [`Client::lease`].
     pub(super) async fn try_hold(self: &Arc<Self>) -> Result<Option<Lease>> {
         let Ok(held) = Arc::clone(&self.holders).try_acquire_owned() else { return Ok(None) };
-        let Some(mut slots) = self.try_reserve(2) else { return Ok(None) };
-        let Some(slot) = slots.split(1) else { return Ok(None) };
-        drop(slots);
+        let slot = self.try_reserve(2).and_then(|mut slots| slots.split(1));
+        let Some(slot) = slot else { return Ok(None) };
         self.lend(slot, Some(held)).await.map(Some)
     }
 
@@ -221,6 +218,11 @@ impl Client {
         };
         self.at_the_end(stopped, &runtime);
     }
+}
+
+async fn acquired(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let slot = Arc::clone(slots).acquire_owned().await;
+    slot.map_err(|_| Error::internal("the connections of a source were closed"))
 }
 
 impl fmt::Debug for Client {

@@ -253,7 +253,7 @@ impl Config {
 
     /// How many of them may hold a snapshot.
     pub(super) fn holders(&self) -> usize {
-        if self.one_snapshot { self.max_connections / 4 } else { 0 }
+        self.max_connections / 4
     }
 
     /// Whether a column is to be carried as text.

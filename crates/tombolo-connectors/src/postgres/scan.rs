@@ -33,7 +33,7 @@ const HEADER_BYTES: usize = 19;
 pub(super) struct PostgresReader {
     client: Arc<Client>,
     dialect: PostgresDialect,
-    scan: Scan,
+    scan: Arc<Scan>,
     schema: SchemaRef,
     batch_size: usize,
     deadline: Option<Instant>,
@@ -90,14 +90,14 @@ impl PostgresReader {
         let user = if context.user.is_empty() { String::new() } else { format!(" user {}", plain(&context.user)) };
         let tag = format!("/* tombolo query {}{user} */", plain(&context.query_id));
         let query = QuerySnapshot::of(context, &client, &tag);
-        let streams = Arc::new(Streams::new(Arc::clone(&client), parts.len(), Arc::clone(&query)));
+        let streams = Arc::new(Streams::new(parts.len(), Arc::clone(&query)));
         let snapshot = Arc::new(OwnSnapshot { query, told: Mutex::default() });
         let (batch_size, deadline) = (context.batch_size.max(1), context.deadline);
         let reads_first_rows = context.reads_first_rows;
         Self {
             client,
             dialect,
-            scan,
+            scan: Arc::new(scan),
             schema,
             batch_size,
             deadline,
@@ -170,7 +170,7 @@ impl ScanReader for PostgresReader {
             part,
             snapshot: Arc::clone(&self.snapshot),
             imported: false,
-            doubts: snapshot::doubts(&self.scan)?,
+            scan: Arc::clone(&self.scan),
             deadline: self.deadline,
             limit_ms: self.limit_ms,
             reads_first_rows: self.reads_first_rows && keys.is_none(),
@@ -206,9 +206,9 @@ struct Rows {
     /// What this stream reads, where there are several.
     part: Option<Part>,
     snapshot: Arc<OwnSnapshot>,
-    /// Whether it was to read the query's snapshot, and what is asked then.
+    /// Whether it was to read the query's snapshot.
     imported: bool,
-    doubts: String,
+    scan: Arc<Scan>,
     deadline: Option<Instant>,
     limit_ms: Option<u64>,
     reads_first_rows: bool,
@@ -347,12 +347,10 @@ impl Rows {
                 (name, self.client.lease().await?, &self.statement)
             }
         };
-        let begin = self.begin(name);
+        let (begin, doubts) = (self.begin(name), name.map(|_| snapshot::doubts(&self.scan)).transpose()?);
         // Sent at once, so that it takes one round trip.
-        let statements = match name {
-            None => vec![begin.as_str(), statement, self.end_statement],
-            Some(_) => vec![begin.as_str(), statement, &self.doubts, self.end_statement],
-        };
+        let statements = [Some(begin.as_str()), Some(statement), doubts.as_deref(), Some(self.end_statement)];
+        let statements: Vec<&str> = statements.into_iter().flatten().collect();
         lease.connection().send(&statements).await?;
         self.progress = Progress { sent: statements.len(), ..Progress::default() };
         self.snapshot.tell(self.snapshot.query.told(name));

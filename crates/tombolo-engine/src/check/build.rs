@@ -4,12 +4,9 @@ use datafusion::common::JoinType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
-
 use tombolo_connector::ReadSnapshot;
 
-use super::receipt::{
-    JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SnapshotReceipt, SubQueryOutcome, SubQueryReceipt,
-};
+use super::receipt::{JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, SubQueryOutcome, SubQueryReceipt};
 use crate::execute::{KeyReport, ScanSnapshot, SourceScanExec, inputs};
 use crate::fuse::{CountedJoin, SideCounts, Which};
 use crate::plan::{expr_text, is_across, is_text, type_text};
@@ -31,10 +28,7 @@ pub(crate) fn sub_query(scan: &SourceScanExec) -> SubQueryReceipt {
         bytes: snapshot.bytes,
         partitions: snapshot.opened,
         streams: scan.streams(),
-        snapshot: scan.snapshot().map(|snapshot| match snapshot {
-            ReadSnapshot::Shared(name) => SnapshotReceipt::Shared(name),
-            ReadSnapshot::Own(reason) => SnapshotReceipt::Own(reason),
-        }),
+        snapshot: scan.snapshot(),
         first_row_ms: snapshot.first_row_ms,
         elapsed_ms: snapshot.elapsed_ms,
         read_at: snapshot.started_at,
@@ -155,8 +149,8 @@ pub(crate) fn spilled_bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
 pub(crate) fn notice(query: &SubQueryReceipt) -> Option<String> {
     let requests = query.keys.iter().filter_map(|keys| keys.requests).find(|requests| *requests > 1);
     match &query.snapshot {
-        Some(SnapshotReceipt::Shared(_)) => return None,
-        Some(SnapshotReceipt::Own(reason)) => {
+        Some(ReadSnapshot::Shared(_)) => return None,
+        Some(ReadSnapshot::Own(reason)) => {
             let (source, tables) = (&query.source, query.tables.join(" and "));
             let own = match requests {
                 Some(requests) => format!("each of {requests} requests for {tables} in one of its own"),

@@ -15,7 +15,7 @@ pub(crate) use guardrails::{check_budgets, sorted_rows};
 pub(crate) use observe::observe;
 pub use origin::column_origins;
 pub use receipt::{
-    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, LimitReceipt, NotPushed, Receipt, SnapshotReceipt,
-    SubQueryOutcome, SubQueryReceipt,
+    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, LimitReceipt, NotPushed, Receipt, SubQueryOutcome,
+    SubQueryReceipt,
 };
 pub(crate) use steps::steps;

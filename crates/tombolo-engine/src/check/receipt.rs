@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tombolo_connector::ReadSnapshot;
 
 /// What stands behind an answer: where each column came from, what each source was asked, and how the rows met.
 ///
@@ -74,7 +75,7 @@ pub struct SubQueryReceipt {
     pub streams: Option<String>,
     /// Which snapshot it was read in, where the query reads more than one thing of the source; absent where the source tells of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snapshot: Option<SnapshotReceipt>,
+    pub snapshot: Option<ReadSnapshot>,
     /// Keys that joins had for it when the query ran.
     #[serde(default)]
     pub keys: Vec<KeyReceipt>,
@@ -86,16 +87,6 @@ pub struct SubQueryReceipt {
     pub read_at: Option<DateTime<Utc>>,
     /// What the source was not given, and why.
     pub not_pushed: Vec<NotPushed>,
-}
-
-/// The snapshot that a sub-query was read in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SnapshotReceipt {
-    /// One for all sub-queries of the query that tell this name, which is the source's.
-    Shared(String),
-    /// One of its own, for this reason.
-    Own(String),
 }
 
 /// Keys of one side of a join that were to be sent to a source with the sub-query of the other side.

@@ -12,13 +12,12 @@ use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use tombolo_connector::{Error, ErrorCode, Result};
+use tombolo_connector::{Error, ErrorCode, QueryState, Result};
 
 use crate::check::{self, ColumnReceipt, LimitReceipt, PlanStep, Receipt, SubQueryOutcome};
 use crate::error::from_datafusion;
 use crate::execute::{CaughtPanics, PeakPool, SourceScanExec, inputs};
-use crate::fuse::CountedJoin;
-use crate::fuse::EitherExec;
+use crate::fuse::{CountedJoin, EitherExec};
 use crate::plan::cartesian::StatementChange;
 
 /// The longest that a second plan waits for the memory of the first.
@@ -36,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) schema: SchemaRef,
     pub(crate) task: Arc<TaskContext>,
     pub(crate) scans: Vec<Arc<SourceScanExec>>,
+    /// What connectors keep for it, which is not kept for whoever shows its receipt.
+    pub(crate) state: QueryState,
     pub(crate) joins: Vec<Arc<CountedJoin>>,
     pub(crate) columns: Vec<ColumnReceipt>,
     pub(crate) notices: Vec<String>,
@@ -231,7 +232,7 @@ impl RunningQuery {
         // What the first plan holds is what the second needs.
         self.stream = None;
         let first = self.shared.prepared();
-        first.end_query();
+        first.state.end();
         first.pool.emptied(MAX_HANDOVER).await;
         self.stream = Some(prepared.execute()?);
         self.shared.elapsed_us.store(0, Ordering::Relaxed);
@@ -305,16 +306,11 @@ impl QueryMonitor {
 impl Drop for RunningQuery {
     fn drop(&mut self) {
         self.stream = None;
-        self.shared.prepared().end_query();
+        self.shared.prepared().state.end();
     }
 }
 
 impl Prepared {
-    /// What connectors have kept for it is not kept for whoever shows its receipt.
-    fn end_query(&self) {
-        self.scans.iter().for_each(|scan| scan.end_query());
-    }
-
     fn execute(&self) -> Result<SendableRecordBatchStream> {
         expect_readings(&self.plan, 1);
         let stream = execute_stream(Arc::clone(&self.plan), Arc::clone(&self.task)).map_err(from_datafusion)?;
@@ -336,7 +332,7 @@ impl Shared {
         let over =
             Over { steps: check::steps(&prepared.plan, true), spilled_bytes: check::spilled_bytes(&prepared.plan) };
         prepared.scans.iter().for_each(|scan| scan.supplies().iter().for_each(|supply| supply.let_go()));
-        prepared.end_query();
+        prepared.state.end();
         check::observe(&prepared.scans);
         let plan = Arc::new(EmptyExec::new(prepared.plan.schema()));
         *self.over.write().unwrap_or_else(PoisonError::into_inner) = Some(over);

@@ -190,11 +190,6 @@ impl SourceScanExec {
         }
     }
 
-    /// Ends the query for what its connectors have kept for it.
-    pub fn end_query(&self) {
-        self.context.state.end();
-    }
-
     /// What reads it, or has read it.
     fn reader(&self) -> Option<&Arc<dyn ScanReader>> {
         match &self.input {

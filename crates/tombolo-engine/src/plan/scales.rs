@@ -3,9 +3,10 @@
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+
+use super::guards::each_expression;
 
 /// Gives a constant that a decimal is added to or taken from the decimal's scale: `1 - discount` is `1.00 - discount`. The result is of the
 /// same type; Arrow multiplies every value on both sides by a power of ten, with a check, where the scales differ.
@@ -15,12 +16,7 @@ pub(crate) fn with_equal_scales(plan: LogicalPlan) -> Result<LogicalPlan> {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let rewritten = expr.transform_up(|expr| rescaled(expr, &schema))?;
-            Ok(rewritten.update_data(|expr| name.restore(expr)))
-        })
+        each_expression(plan, |expr| rescaled(expr, &schema))
     });
     rewritten.data()
 }

@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tombolo_connector::{Error, Options, Retry};
-use tombolo_engine::check::SnapshotReceipt;
+use tombolo_connector::{Error, Options, ReadSnapshot, Retry};
 use tombolo_engine::{Engine, ErrorCode, KeyShipping, PushdownRule, PushdownRules, QueryOptions, Settings, Strategy};
 use tombolo_testkit::harness::{PostgresSite, RemoteLog, Site};
 use tombolo_testkit::{Answer, Lab, ask, rows};
@@ -36,26 +35,19 @@ fn apart(options: Options) -> (Lab, Engine) {
     (lab, engine)
 }
 
-/// How many other connections there are in the database, as another engine sees it.
-async fn connections(watcher: &Engine, condition: &str) -> i64 {
+/// The processes of other connections in the database, as another engine sees them.
+async fn processes(watcher: &Engine, condition: &str) -> Vec<i32> {
     let sql = format!(
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
     );
-    let sql = format!("SELECT n FROM query('pg', '{}')", sql.replace('\'', "''"));
-    ask(watcher, &sql).await.unwrap().batches[0].column(0).as_primitive::<Int64Type>().value(0)
+    let sql = format!("SELECT pid FROM query('pg', '{}') ORDER BY pid", sql.replace('\'', "''"));
+    let answer = ask(watcher, &sql).await.unwrap();
+    answer.batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int32Type>().values().to_vec()).collect()
 }
 
-/// The processes in the server of all other connections.
-async fn processes(watcher: &Engine) -> String {
-    let sql = "SELECT string_agg(pid::text, '' '' ORDER BY pid) AS p FROM pg_stat_activity \
-         WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let answer = ask(watcher, &format!("SELECT p FROM query('pg', '{sql}')")).await.unwrap();
-    answer.batches[0].column(0).as_string::<i32>().value(0).to_owned()
-}
-
-async fn until_there_are(wanted: i64, watcher: &Engine, condition: &str) {
+async fn until_there_are(wanted: usize, watcher: &Engine, condition: &str) {
     let begun = std::time::Instant::now();
-    while connections(watcher, condition).await != wanted {
+    while processes(watcher, condition).await.len() != wanted {
         assert!(begun.elapsed() < Duration::from_secs(10), "{condition}: not {wanted}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -75,7 +67,7 @@ async fn read_gated(
     tokio::join!(ask(engine, sql), change).0
 }
 
-fn snapshots(answer: &Answer) -> Vec<Option<SnapshotReceipt>> {
+fn snapshots(answer: &Answer) -> Vec<Option<ReadSnapshot>> {
     answer.receipt.sub_queries.iter().map(|query| query.snapshot.clone()).collect()
 }
 
@@ -93,14 +85,14 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
             assert!(batch.column(1).as_string::<i32>().iter().flatten().all(|word| word != "changed"));
         }
         let told = snapshots(&answer);
-        assert!(matches!(&told[0], Some(SnapshotReceipt::Shared(name)) if !name.is_empty()), "{told:?}");
+        assert!(matches!(&told[0], Some(ReadSnapshot::Shared(name)) if !name.is_empty()), "{told:?}");
         assert_eq!(told[0], told[1]);
         assert!(answer.receipt.notices.is_empty(), "{:?}", answer.receipt.notices);
 
         // Whoever keeps a query's receipt does not keep its transaction, and the connection is used again.
         let idle = "state LIKE 'idle in transaction%'";
         until_there_are(0, &watcher, idle).await;
-        let before = processes(&watcher).await;
+        let before = processes(&watcher, "true").await;
         let mut running = engine.query(GATED, QueryOptions::default()).await.unwrap();
         let mut rows = 0;
         while let Some(batch) = running.next_batch().await.unwrap() {
@@ -109,7 +101,7 @@ async fn all_sub_queries_of_a_query_read_one_snapshot() {
         assert_eq!(rows, 49_901);
         assert_ne!(running.receipt().sub_queries[0].snapshot, told[0]);
         until_there_are(0, &watcher, idle).await;
-        assert_eq!(processes(&watcher).await, before);
+        assert_eq!(processes(&watcher, "true").await, before);
         // Nor does one that is dropped.
         let monitor = {
             let mut running = engine.query(GATED, QueryOptions::default()).await.unwrap();
@@ -133,25 +125,28 @@ async fn a_table_that_is_emptied_for_older_snapshots_too_is_an_error_and_never_w
     for database in databases().await {
         table_and_gate(&database).await;
         let rows = "SELECT 1, 'x' FROM generate_series(1, 20000)";
-        let parts = format!(
-            "CREATE TABLE parts (one int, word text, k int) PARTITION BY LIST (k); \
-             CREATE TABLE first PARTITION OF parts FOR VALUES IN (1); CREATE TABLE second PARTITION OF parts FOR VALUES IN (2); \
-             INSERT INTO first {rows}; INSERT INTO second {rows}; \
-             CREATE TABLE parent (one int, word text); CREATE TABLE heir () INHERITS (parent); INSERT INTO heir {rows}; INSERT INTO parent {rows}; \
-             ANALYZE"
-        )
-        .replace("INTO first SELECT 1, 'x'", "INTO first SELECT 1, 'x', 1")
-        .replace("INTO second SELECT 1, 'x'", "INTO second SELECT 1, 'x', 2");
-        database.run(&format!("CREATE VIEW seen AS SELECT one, word FROM big; {parts}")).await;
+        database
+            .run(&format!(
+                "CREATE VIEW seen AS SELECT one, word FROM big; CREATE TABLE other (LIKE big); \
+                 CREATE TABLE parts (one int, word text, k int) PARTITION BY LIST (k); \
+                 CREATE TABLE first PARTITION OF parts FOR VALUES IN (1); \
+                 CREATE TABLE second PARTITION OF parts FOR VALUES IN (2); \
+                 INSERT INTO parts SELECT 1, 'x', 1 + i % 2 FROM generate_series(1, 40000) AS i; \
+                 CREATE TABLE parent (one int, word text); INSERT INTO parent {rows}; \
+                 CREATE TABLE heir () INHERITS (parent); INSERT INTO heir {rows}; ANALYZE"
+            ))
+            .await;
         let (_lab, engine) = apart(database.options());
         let (_watch, watcher) = engine_of(database.options());
         let made = "SELECT id, 1 AS one, 'new' AS word FROM generate_series(1, 50000) AS id";
+        let swap = "INSERT INTO other SELECT * FROM big; ALTER TABLE big RENAME TO old; ALTER TABLE other RENAME TO big; \
+             DROP TABLE old CASCADE";
         // The last of each is how many rows the next query finds.
         for (table, changed, change, rows) in [
             ("big", "big", format!("TRUNCATE big; INSERT INTO big {made}"), 50_000),
             ("seen", "big", format!("TRUNCATE big; INSERT INTO big {made}"), 50_000),
             ("big", "big", "ALTER TABLE big ALTER COLUMN id TYPE bigint USING id".to_owned(), 50_000),
-            ("big", "public.big", "CREATE TABLE other (LIKE big)".to_owned(), 50_000),
+            ("big", "public.big", swap.to_owned(), 50_000),
             ("big", "public.big and big", format!("DROP TABLE big CASCADE; CREATE TABLE big AS {made}"), 50_000),
             ("parts", "parts", "ALTER TABLE parts DETACH PARTITION first".to_owned(), 20_000),
             ("parts", "parts", "ALTER TABLE parts ATTACH PARTITION first FOR VALUES IN (1)".to_owned(), 40_000),
@@ -162,15 +157,8 @@ async fn a_table_that_is_emptied_for_older_snapshots_too_is_an_error_and_never_w
                 40_000,
             ),
         ] {
-            let swap = "INSERT INTO other SELECT * FROM big; ALTER TABLE big RENAME TO old; ALTER TABLE other RENAME TO big; \
-                 DROP TABLE old CASCADE";
-            let prepared = change.starts_with("CREATE TABLE other");
-            if prepared {
-                database.run(&change).await;
-            }
-            let change = if prepared { swap } else { &change };
             let sql = GATED.replace("pg.big", &format!("pg.{table}"));
-            let error = read_gated(&engine, &watcher, &sql, async || database.run(change).await).await;
+            let error = read_gated(&engine, &watcher, &sql, async || database.run(&change).await).await;
             let error = error.err().unwrap_or_else(|| panic!("{change}: {table} was read in a snapshot of before"));
             assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{change}: {error}");
             let message = format!("{changed} was emptied, rewritten or replaced while the query ran");
@@ -208,9 +196,9 @@ async fn a_table_of_another_server_is_not_told_to_be_of_the_snapshot() {
         let answer = ask(&engine, &GATED.replace("pg.big", "pg.far")).await.unwrap();
         assert_eq!(answer.rows(), 1);
         let told = snapshots(&answer);
-        assert!(matches!(told[0], Some(SnapshotReceipt::Shared(_))), "{told:?}");
+        assert!(matches!(told[0], Some(ReadSnapshot::Shared(_))), "{told:?}");
         let reason = "far is a table of another server, which takes no part in it";
-        assert_eq!(told[1], Some(SnapshotReceipt::Own(reason.to_owned())));
+        assert_eq!(told[1], Some(ReadSnapshot::Own(reason.to_owned())));
     }
 }
 
@@ -223,7 +211,7 @@ async fn each_level_of_a_recursion_reads_the_same_snapshot() {
              SELECT count(*) AS n FROM t";
         let answer = ask(&engine, sql).await.unwrap();
         assert_eq!(answer.batches[0].column(0).as_primitive::<Int64Type>().value(0), 63);
-        assert!(matches!(snapshots(&answer)[..], [Some(SnapshotReceipt::Shared(_))]), "{:?}", snapshots(&answer));
+        assert!(matches!(snapshots(&answer)[..], [Some(ReadSnapshot::Shared(_))]), "{:?}", snapshots(&answer));
     }
 }
 
@@ -247,7 +235,7 @@ async fn a_query_whose_snapshot_is_gone_fails_and_one_that_can_have_none_says_so
         let answer = ask(&engine, GATED).await.unwrap();
         assert_eq!(answer.rows(), 50_000);
         let reason = "no connection was free to hold one for all";
-        assert_eq!(snapshots(&answer), vec![Some(SnapshotReceipt::Own(reason.to_owned())); 2]);
+        assert_eq!(snapshots(&answer), vec![Some(ReadSnapshot::Own(reason.to_owned())); 2]);
         let notices = ["gate", "big"].map(|table| {
             format!("source `pg` was not read in one snapshot, public.{table} in one of its own: {reason}")
         });
@@ -306,7 +294,7 @@ async fn where_the_snapshot_is_not_known_each_sub_query_reads_one_of_its_own() {
         let answer = ask(&engine, GATED).await.unwrap();
         assert_eq!(answer.rows(), 50_000);
         let reason = "the server does not know the one that was exported".to_owned();
-        assert_eq!(snapshots(&answer), vec![Some(SnapshotReceipt::Own(reason)); 2]);
+        assert_eq!(snapshots(&answer), vec![Some(ReadSnapshot::Own(reason)); 2]);
         assert_eq!(answer.receipt.notices.len(), 2, "{:?}", answer.receipt.notices);
     }
 }
@@ -325,7 +313,7 @@ async fn requests_with_keys_read_one_snapshot() {
         assert_eq!(answer.rows(), 500);
         let read = answer.receipt.sub_queries.iter().find(|query| query.source == "pg").unwrap();
         assert_eq!(read.keys[0].requests, Some(5), "{read:?}");
-        assert!(matches!(read.snapshot, Some(SnapshotReceipt::Shared(_))), "{read:?}");
+        assert!(matches!(read.snapshot, Some(ReadSnapshot::Shared(_))), "{read:?}");
         assert!(answer.receipt.notices.is_empty(), "{:?}", answer.receipt.notices);
     }
 }

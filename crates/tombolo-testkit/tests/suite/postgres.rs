@@ -276,6 +276,12 @@ async fn streams_of_one_table_read_one_snapshot() {
         // The next query sees what was changed, also where a filter goes along.
         let answer = ask(&engine, "SELECT id FROM pg.big WHERE word = 'changed' AND id > 100").await.unwrap();
         assert_eq!(answer.rows(), 24_950);
+        // They do so too where sub-queries are not to.
+        let log = RemoteLog::listen("pg");
+        let (_lab, apart) = self::engine(database.options().with("stream_bytes", "1MB").with("one_snapshot", "false"));
+        assert_eq!(ask(&apart, "SELECT id FROM pg.big").await.unwrap().rows(), 25_000);
+        let copies = database.remote_log(&log).await;
+        assert_eq!(copies.iter().filter(|event| event.text.contains("ctid >= ")).count(), 2, "{copies:?}");
         // With one connection there is none to hold the snapshot: one stream reads all.
         let (_lab, engine) = self::engine(database.options().with("stream_bytes", "1MB").with("max_connections", "1"));
         assert_eq!(ask(&engine, "SELECT id FROM pg.big").await.unwrap().rows(), 25_000);

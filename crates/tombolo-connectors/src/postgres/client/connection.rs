@@ -352,14 +352,10 @@ impl fmt::Debug for Connection {
 /// # Errors
 /// Where it is not in the form that it should have.
 pub(in crate::postgres) fn text_row(body: &DataRowBody) -> Result<Row> {
-    read_text_row(body).map_err(broken)
-}
-
-fn read_text_row(body: &DataRowBody) -> io::Result<Row> {
     let invalid = |error: std::str::Utf8Error| io::Error::new(io::ErrorKind::InvalidData, error);
     let value = |range: std::ops::Range<usize>| {
         let bytes = body.buffer().get(range).unwrap_or_default();
         std::str::from_utf8(bytes).map(str::to_owned).map_err(invalid)
     };
-    body.ranges().map(|range| range.map(value).transpose()).collect()
+    body.ranges().map(|range| range.map(value).transpose()).collect().map_err(broken)
 }

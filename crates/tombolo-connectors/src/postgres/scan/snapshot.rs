@@ -168,7 +168,6 @@ impl fmt::Debug for QuerySnapshot {
 /// How the streams of one scan read the snapshot together.
 #[derive(Debug)]
 pub(super) struct Streams {
-    client: Arc<Client>,
     streams: usize,
     query: Arc<QuerySnapshot>,
     shared: OnceCell<Reading>,
@@ -188,8 +187,8 @@ pub(super) enum Reading {
 }
 
 impl Streams {
-    pub(super) fn new(client: Arc<Client>, streams: usize, query: Arc<QuerySnapshot>) -> Self {
-        Self { client, streams, query, shared: OnceCell::new() }
+    pub(super) fn new(streams: usize, query: Arc<QuerySnapshot>) -> Self {
+        Self { streams, query, shared: OnceCell::new() }
     }
 
     /// Finds out how to read, when the first stream begins.
@@ -206,7 +205,7 @@ impl Streams {
 
     /// A connection for one of the streams.
     pub(super) async fn lease(&self, reserved: &Reserved) -> Result<Lease> {
-        self.client.lease_of(reserved).await
+        self.query.client.lease_of(reserved).await
     }
 }
 

@@ -37,7 +37,7 @@ use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 use optional::OptionalRule;
 use rule::EachNode;
-pub(super) use rule::{EachOperator, Rewritten};
+pub(super) use rule::{EachOperator, Rewritten, each_expression};
 use sort_keys::SortKeysRule;
 pub(crate) use unordered::UnorderedExec;
 

@@ -13,7 +13,7 @@ use datafusion::physical_plan::joins::{
 };
 
 /// Rewrites each expression of a node from its leaves up; the columns that come out keep their names.
-pub(super) fn each_expression(
+pub(in crate::plan) fn each_expression(
     plan: LogicalPlan,
     rewrite: impl Fn(Expr) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {

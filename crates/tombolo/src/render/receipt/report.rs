@@ -1,6 +1,6 @@
+use tombolo_connector::ReadSnapshot;
 use tombolo_engine::check::{
-    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, Receipt, SnapshotReceipt, SubQueryOutcome,
-    SubQueryReceipt,
+    ColumnReceipt, JoinReceipt, JoinSideReceipt, KeyReceipt, NotPushed, Receipt, SubQueryOutcome, SubQueryReceipt,
 };
 
 use crate::render::number;
@@ -135,7 +135,7 @@ fn sub_query(query: &SubQueryReceipt) -> Entry {
     }
     lines.extend(query.keys.iter().map(|keys| Line::Text(shipped_keys(keys))));
     lines.extend(query.streams.iter().map(|streams| Line::Text(format!("read by {streams}"))));
-    if let Some(SnapshotReceipt::Shared(name)) = &query.snapshot {
+    if let Some(ReadSnapshot::Shared(name)) = &query.snapshot {
         lines.push(Line::Text(format!("read in the snapshot {name}")));
     }
     // A join that ran here has a place of its own in the receipt.

@@ -1,4 +1,5 @@
-use tombolo_engine::check::{JoinReceipt, JoinSideReceipt, LimitReceipt, Receipt, SnapshotReceipt, SubQueryOutcome};
+use tombolo_connector::ReadSnapshot;
+use tombolo_engine::check::{JoinReceipt, JoinSideReceipt, LimitReceipt, Receipt, SubQueryOutcome};
 
 use super::{write_receipt, write_receipt_json};
 use crate::render::Terminal;
@@ -102,8 +103,8 @@ fn what_a_large_table_was_read_by_stands_with_its_source() {
 #[test]
 fn the_snapshot_that_sub_queries_share_stands_with_each() {
     let mut receipt = receipt();
-    receipt.sub_queries[0].snapshot = Some(SnapshotReceipt::Shared("00000003-0000001B-1".to_owned()));
-    receipt.sub_queries[1].snapshot = Some(SnapshotReceipt::Own("no connection was free".to_owned()));
+    receipt.sub_queries[0].snapshot = Some(ReadSnapshot::Shared("00000003-0000001B-1".to_owned()));
+    receipt.sub_queries[1].snapshot = Some(ReadSnapshot::Own("no connection was free".to_owned()));
     let told = text(&receipt, Terminal::PLAIN);
     assert_eq!(told.matches("read in the snapshot 00000003-0000001B-1").count(), 1, "{told}");
 }
