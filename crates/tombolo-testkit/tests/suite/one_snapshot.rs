@@ -219,16 +219,19 @@ async fn each_level_of_a_recursion_reads_the_same_snapshot() {
 async fn a_query_whose_snapshot_is_gone_fails_and_one_that_can_have_none_says_so() {
     for database in databases().await {
         table_and_gate(&database).await;
-        let (_lab, engine) = apart(database.options());
         let (_watch, watcher) = engine_of(database.options());
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tombolo' \
              AND datname = current_database() AND state = 'idle in transaction'";
-        let error = read_gated(&engine, &watcher, GATED, async || database.run(end).await).await.err();
-        let error = error.expect("the table was read in another snapshot than the view");
-        assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{error}");
-        assert_eq!(error.message(), "the snapshot that the query reads is gone", "{:?}", error.detail());
-        assert!(error.hint().is_some_and(|hint| hint.starts_with("Run the query again.")), "{:?}", error.hint());
-        assert_eq!(ask(&engine, GATED).await.unwrap().rows(), 50_000);
+        // The table is read over several streams, and over one.
+        for stream_bytes in ["16MB", "1GB"] {
+            let (_lab, engine) = apart(database.options().with("stream_bytes", stream_bytes));
+            let error = read_gated(&engine, &watcher, GATED, async || database.run(end).await).await.err();
+            let error = error.expect("the table was read in another snapshot than the view");
+            assert_eq!((error.code(), error.retry()), (ErrorCode::SourceFailed, Retry::Safe), "{error}");
+            assert_eq!(error.message(), "the snapshot that the query reads is gone", "{:?}", error.detail());
+            assert!(error.hint().is_some_and(|hint| hint.starts_with("Run the query again.")), "{:?}", error.hint());
+            assert_eq!(ask(&engine, GATED).await.unwrap().rows(), 50_000);
+        }
 
         // With few connections none is left to hold the snapshot.
         let (_lab, engine) = apart(database.options().with("max_connections", "2"));
