@@ -20,7 +20,7 @@ use crate::output::say;
 /// Servers that run already, by `cargo xtask servers start` or because their variable (such as TOMBOLO_TEST_POSTGRES_URL) is
 /// set, are used and left running. A server that cannot be had is named and counted as skipped. With TOMBOLO_REQUIRE, a list
 /// such as postgres,mariadb, its absence is a failure; with CI=true that of every server is, except of those that no package
-/// registry has. The last line is `N passed, N failed, N skipped`.
+/// registry has. What failing tests said is shown again at the end. The last line is `N passed, N failed, N skipped`.
 #[derive(Parser)]
 #[command(after_help = "Example:\n  cargo xtask test\n  cargo xtask test --no-servers join")]
 pub(crate) struct Args {
@@ -78,6 +78,9 @@ pub(crate) fn run_selection(selection: &Selection) -> Result<ExitCode> {
     totals.skipped += servers.skipped();
 
     say!("");
+    for test in &outcome.failed_tests {
+        say!("Failed: {test}");
+    }
     for line in servers.describe() {
         say!("Server {line}");
     }

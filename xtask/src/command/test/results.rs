@@ -1,4 +1,4 @@
-//! Reading the numbers out of `cargo test`'s output.
+//! Reading the numbers, and what failing tests said, out of `cargo test`'s output.
 
 use std::fmt;
 
@@ -39,9 +39,118 @@ impl fmt::Display for Totals {
     }
 }
 
+/// A test that failed, with what it printed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FailedTest {
+    pub(crate) name: String,
+    pub(crate) output: Vec<String>,
+}
+
+impl FailedTest {
+    /// The most lines that are shown of one test, so that the closing lines stay a page or two.
+    const SHOWN: usize = 40;
+}
+
+impl fmt::Display for FailedTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        // What it said last is why it failed.
+        let left_out = self.output.len().saturating_sub(Self::SHOWN);
+        if left_out > 0 {
+            write!(f, "\n  ({left_out} lines before these)")?;
+        }
+        for line in &self.output[left_out..] {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects what failing tests printed: each test program shows it at its end, and others run after that.
+#[derive(Debug, Default)]
+pub(crate) struct FailedTests {
+    found: Vec<FailedTest>,
+    is_in_output: bool,
+}
+
+impl FailedTests {
+    pub(crate) fn add_line(&mut self, line: &str) {
+        let line = line.trim_end();
+        if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.found.push(FailedTest { name: name.to_owned(), output: vec![] });
+            self.is_in_output = true;
+        } else if line == "failures:" {
+            // Above the outputs, and again between them and the list of names.
+            self.is_in_output = false;
+        } else if self.is_in_output
+            && let Some(test) = self.found.last_mut()
+            && !(line.is_empty() && test.output.last().is_none_or(String::is_empty))
+        {
+            test.output.push(line.to_owned());
+        }
+    }
+
+    pub(crate) fn into_found(mut self) -> Vec<FailedTest> {
+        for test in &mut self.found {
+            test.output.pop_if(|last| last.is_empty());
+        }
+        self.found
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Totals;
+    use super::{FailedTest, FailedTests, Totals};
+
+    #[test]
+    fn what_failing_tests_said_is_kept_and_the_rest_is_not() {
+        let mut failed = FailedTests::default();
+        let output = "\
+running 3 tests
+test a::passes ... ok
+test a::fails ... FAILED
+test b::fails ... FAILED
+
+failures:
+
+---- a::fails stdout ----
+seed 7
+
+
+thread 'a::fails' panicked at src/a.rs:5:9:
+not equal
+
+---- b::fails stdout ----
+last words
+
+failures:
+    a::fails
+    b::fails
+
+test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s
+
+running 0 tests";
+        for line in output.lines() {
+            failed.add_line(line);
+        }
+        let found = failed.into_found();
+        let said = |name: &str, lines: &[&str]| FailedTest {
+            name: name.to_owned(),
+            output: lines.iter().map(|&line| line.to_owned()).collect(),
+        };
+        assert_eq!(
+            found,
+            [
+                said("a::fails", &["seed 7", "", "thread 'a::fails' panicked at src/a.rs:5:9:", "not equal"]),
+                said("b::fails", &["last words"]),
+            ]
+        );
+        assert_eq!(found[1].to_string(), "b::fails\n  last words");
+
+        let long = FailedTest { name: "long".to_owned(), output: (0..43).map(|line| line.to_string()).collect() };
+        let shown = long.to_string();
+        assert!(shown.starts_with("long\n  (3 lines before these)\n  3\n") && shown.ends_with("\n  42"), "{shown}");
+    }
 
     #[test]
     fn result_lines_are_summed_and_others_are_not() {

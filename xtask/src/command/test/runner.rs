@@ -11,20 +11,21 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::Selection;
-use super::results::Totals;
+use super::results::{FailedTest, FailedTests, Totals};
 use crate::cargo;
 use crate::interrupt::Interrupt;
 
 /// What became of the tests.
 pub(crate) struct Outcome {
     pub(crate) totals: Totals,
+    pub(crate) failed_tests: Vec<FailedTest>,
     /// A failure that no test has reported.
     pub(crate) problem: Option<String>,
 }
 
 impl Outcome {
     pub(crate) fn interrupted() -> Self {
-        Self { totals: Totals::default(), problem: Some("interrupted".to_owned()) }
+        Self { totals: Totals::default(), failed_tests: vec![], problem: Some("interrupted".to_owned()) }
     }
 }
 
@@ -59,7 +60,9 @@ pub(crate) fn run(selection: &Selection, environment: &[(String, String)], inter
         }
         thread::sleep(Duration::from_millis(50));
     };
-    let Ok(totals) = listener.join() else { anyhow::bail!("the output of cargo test could not be read") };
+    let Ok((totals, failed_tests)) = listener.join() else {
+        anyhow::bail!("the output of cargo test could not be read")
+    };
     let problem = if interrupt.is_requested() {
         Some("interrupted".to_owned())
     } else if !status.success() && totals.failed == 0 {
@@ -67,21 +70,24 @@ pub(crate) fn run(selection: &Selection, environment: &[(String, String)], inter
     } else {
         None
     };
-    Ok(Outcome { totals, problem })
+    Ok(Outcome { totals, failed_tests: failed_tests.into_found(), problem })
 }
 
-fn listen(output: ChildStdout) -> Totals {
+fn listen(output: ChildStdout) -> (Totals, FailedTests) {
     let mut totals = Totals::default();
+    let mut failed_tests = FailedTests::default();
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
     // Bytes, since a test may print anything; and a reader that stops reading would stop the tests.
     while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         // When our own output is closed there is nobody to tell, and the exit code still counts.
         let _ = stdout().write_all(&line).and_then(|()| stdout().flush());
-        totals.add_line(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
+        totals.add_line(&text);
+        failed_tests.add_line(&text);
         line.clear();
     }
-    totals
+    (totals, failed_tests)
 }
 
 /// Ends cargo and the programs that it runs.
