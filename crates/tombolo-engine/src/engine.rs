@@ -314,6 +314,11 @@ impl Engine {
                 let scans = SourceScanPlanner::new(context.clone()).without_values();
                 self.physical_over(scans, logical, session).await
             }
+            Err(error) if plan::guards::is_out_of_order(&error) => {
+                let mut session = session.clone();
+                session.config_mut().options_mut().execution.target_partitions = 1;
+                self.physical_over(SourceScanPlanner::new(context.clone()), logical, &session).await
+            }
             other => other,
         };
         made.map_err(from_datafusion)

@@ -6,12 +6,14 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{TableReference, resources_err};
+use datafusion::common::{ScalarValue, TableReference, resources_err};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
+use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -55,6 +57,7 @@ impl Reference {
         physical.push(Arc::new(WholeSortRule));
         let reference = Self::with_rules(guards::logical_rules(), physical);
         reference.0.add_analyzer_rule(Arc::new(guards::InListRule));
+        reference.0.add_analyzer_rule(Arc::new(MinusOfBitsRule));
         reference
     }
 
@@ -98,7 +101,18 @@ impl Reference {
     /// # Errors
     /// What DataFusion says.
     pub async fn ask(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-        let frame = self.0.sql(sql).await?;
+        match Self::ask_over(&self.0, sql).await {
+            Err(error) if guards::is_out_of_order(&error) => {
+                let mut one_stream = self.0.state();
+                one_stream.config_mut().options_mut().execution.target_partitions = 1;
+                Self::ask_over(&SessionContext::new_with_state(one_stream), sql).await
+            }
+            other => other,
+        }
+    }
+
+    async fn ask_over(context: &SessionContext, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let frame = context.sql(sql).await?;
         // Types are final only when they were brought together, as those of the branches of a CASE are.
         let schema = Arc::clone(frame.clone().into_optimized_plan()?.schema().inner());
         let (mut stream, mut batches, mut bytes) = (frame.execute_stream().await?, Vec::new(), 0);
@@ -111,6 +125,39 @@ impl Reference {
         }
         Ok((schema, batches))
     }
+}
+
+/// Takes the minus before a bitwise operator from zero: DataFusion hands it on to both sides, as if it were a negation of bits.
+#[derive(Debug)]
+struct MinusOfBitsRule;
+
+impl AnalyzerRule for MinusOfBitsRule {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan.transform_up_with_subqueries(|plan| {
+            let schema = merge_schema(&plan.inputs());
+            plan.map_expressions(|expr| {
+                expr.transform_up(|expr| match expr {
+                    Expr::Negative(inner) if is_bitwise(&inner) => {
+                        let zero = lit(ScalarValue::new_zero(&inner.get_type(&schema)?)?);
+                        Ok(Transformed::yes(zero - *inner))
+                    }
+                    other => Ok(Transformed::no(other)),
+                })
+            })
+        });
+        Ok(plan?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "MinusOfBitsRule"
+    }
+}
+
+fn is_bitwise(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::BinaryExpr(BinaryExpr { op: Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor, .. })
+    )
 }
 
 /// Sorts all rows of a stream where only the first are wanted. DataFusion's shortcut for these drops rows by what other streams

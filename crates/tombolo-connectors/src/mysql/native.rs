@@ -220,14 +220,12 @@ impl Dialect for MysqlDialect {
         Ok(())
     }
 
-    fn restored(&self, sql: String, data_type: &DataType) -> String {
-        // MySQL 5.7 makes text of dates and times in `nullif`, and in `min` and `max` of what is no column.
-        match data_type {
-            DataType::Date32 => format!("CAST({sql} AS DATE)"),
-            DataType::Timestamp(..) => format!("CAST({sql} AS DATETIME(6))"),
-            DataType::Time64(_) => format!("CAST({sql} AS TIME(6))"),
-            _ => sql,
+    fn null_if(&self, value: &str, other: &str, data_type: &DataType) -> String {
+        if kind_of_time(data_type).is_none() {
+            return format!("nullif({value}, {other})");
         }
+        // MySQL 5.7 drops the fraction of a second in `nullif`, or gives NULL.
+        restored(format!("IF({value} = {other}, NULL, {value})"), data_type)
     }
 
     fn index_condition(&self, value: &Value, others: &[&Value]) -> Option<String> {
@@ -417,7 +415,7 @@ impl Dialect for MysqlDialect {
     fn extreme(&self, call: &AggregateCall<'_>, argument: &Value, text: &str) -> Shipped<(String, Facts)> {
         let (text, facts) = (call.standard(text), argument.facts.clone());
         if !is_text(&facts.data_type) {
-            return Ok((self.restored(text, &facts.data_type), facts));
+            return Ok((restored(text, &facts.data_type), facts));
         }
         // What was a string of bytes is a text again, but no longer with the collation of its column.
         let facts = Facts { collation: Some(CONVERTED.to_owned()), ..facts };
@@ -488,6 +486,24 @@ impl Dialect for MysqlDialect {
     fn key_rows(&self, columns: &[String], rows: &[Vec<String>]) -> String {
         let rows: Vec<String> = rows.iter().map(|row| format!("({})", row.join(", "))).collect();
         format!("({}) IN ({})", columns.join(", "), rows.join(", "))
+    }
+}
+
+/// What gave a value of this type. MySQL 5.7 makes text of dates and times in `min` and `max` of what is no column.
+fn restored(sql: String, data_type: &DataType) -> String {
+    match kind_of_time(data_type) {
+        Some(kind) => format!("CAST({sql} AS {kind})"),
+        None => sql,
+    }
+}
+
+/// The type of a date or time there.
+fn kind_of_time(data_type: &DataType) -> Option<&'static str> {
+    match data_type {
+        DataType::Date32 => Some("DATE"),
+        DataType::Timestamp(..) => Some("DATETIME(6)"),
+        DataType::Time64(_) => Some("TIME(6)"),
+        _ => None,
     }
 }
 

@@ -80,9 +80,9 @@ pub trait Dialect: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Prints what a function gave whose result may no longer have the type of its argument.
-    fn restored(&self, sql: String, _data_type: &DataType) -> String {
-        sql
+    /// Prints null where two values are equal, else the first of them, which is of this type.
+    fn null_if(&self, value: &str, other: &str, _data_type: &DataType) -> String {
+        format!("nullif({value}, {other})")
     }
 
     /// Prints a condition that is true wherever `value` equals one of `others`, is null where it is null, and can be served

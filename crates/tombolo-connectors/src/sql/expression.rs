@@ -356,7 +356,7 @@ impl Printer<'_> {
                 let is_changed = left != value.sql && left != value.operand();
                 let facts = value.facts;
                 let facts = if is_changed { Facts { collation: None, converts: false, ..facts } } else { facts };
-                let text = self.dialect.restored(format!("nullif({left}, {right})"), &facts.data_type);
+                let text = self.dialect.null_if(&left, &right, &facts.data_type);
                 Ok(Value::atom(text, facts))
             }
             (name, arguments) => {

@@ -1,6 +1,6 @@
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::{Expr, Operator};
-use tombolo_connector::ScanJoin;
+use tombolo_connector::{Scan, ScanJoin};
 
 use super::block::{Block, From, JoinStep, RowSource, StepKind};
 use super::compile::{Compiler, retype};
@@ -144,6 +144,10 @@ impl Compiler<'_> {
         if join.condition.is_some() || join.null_equality == NullEquality::NullEqualsNull {
             return Err("NOT IN with a further condition is computed here".to_owned());
         }
+        if !is_of_a_column(&join.right, right_key) {
+            // MySQL 5.7 asks for a constant once, and takes its NULL for a value from the second row on.
+            return Err("NOT IN over a constant is computed here".to_owned());
+        }
         let key = self.printer().expression(left_key, &Scope::new(join.left.schema(), &left.items))?;
         let tested = self.printer().expression(right_key, &Scope::new(join.right.schema(), &right.items))?;
         // Refuses what cannot be compared; the text is not needed.
@@ -153,6 +157,42 @@ impl Compiler<'_> {
         let test = format!("{key} NOT IN ({})", right.select(self.dialect, &[(&tested, None)]));
         left.filters.push(Value::predicate(test, Level::Compare));
         Ok(left)
+    }
+}
+
+/// Whether a value comes of a column of a table, or of groups of rows, and not of constants alone.
+fn is_of_a_column(scan: &Scan, value: &Expr) -> bool {
+    value
+        .column_refs()
+        .iter()
+        .any(|column| scan.schema().maybe_index_of_column(column).is_some_and(|index| is_a_column(scan, index)))
+}
+
+fn is_a_column(scan: &Scan, index: usize) -> bool {
+    match scan {
+        Scan::Table(_) => true,
+        Scan::Filter { input, .. }
+        | Scan::Sort { input, .. }
+        | Scan::Limit { input, .. }
+        | Scan::Alias { input, .. } => is_a_column(input, index),
+        Scan::Project { input, exprs, .. } => exprs.get(index).is_some_and(|value| is_of_a_column(input, value)),
+        Scan::Window { input, .. } => index >= input.schema().fields().len() || is_a_column(input, index),
+        Scan::Aggregate(aggregate) => {
+            aggregate.group.get(index).is_none_or(|value| is_of_a_column(&aggregate.input, value))
+        }
+        Scan::Union { inputs, .. } => inputs.iter().all(|input| is_a_column(input, index)),
+        Scan::Join(join) => {
+            let first = match join.join_type {
+                JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => &join.right,
+                _ => &join.left,
+            };
+            let width = first.schema().fields().len();
+            match join.join_type {
+                _ if index < width => is_a_column(first, index),
+                JoinType::LeftMark | JoinType::RightMark => true,
+                _ => is_a_column(&join.right, index - width),
+            }
+        }
     }
 }
 

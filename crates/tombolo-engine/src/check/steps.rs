@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, SortMergeJoinExec,
 };
@@ -21,7 +20,7 @@ use super::build::{join as join_receipt, kind, not_pushed, table_names};
 use super::explanation::{PlanStep, RemoteStep, StepActuals};
 use crate::execute::{KeyReport, SharedExec, SourceScanExec};
 use crate::fuse::{CollectKeysExec, Counter, EitherExec, JoinCountExec, JoinStrategy, LookupJoinExec};
-use crate::plan::plain_physical;
+use crate::plan::{FilterAtOnceExec, plain_physical};
 
 /// Operators that move or cut rows without a meaning of their own; a reader is not shown them.
 const PLUMBING: &[&str] = &[
@@ -260,7 +259,7 @@ impl Steps {
             if !aggregates.is_empty() {
                 detail("compute", plain(&aggregates.join(", ")));
             }
-        } else if let Some(filter) = cast::<FilterExec>(plan) {
+        } else if let Some(filter) = cast(plan).or_else(|| cast(plan).map(FilterAtOnceExec::filter)) {
             step.operator = "filter".to_owned();
             detail("if", text(filter.predicate()));
         } else if let Some(sort) = cast::<SortExec>(plan) {

@@ -2,6 +2,9 @@
 //!
 //! DataFusion takes conditions one after the other, and where few rows are left it copies these and puts the next condition to them
 //! alone. For a comparison of numbers the copying takes far longer than the comparison.
+//!
+//! What the operators above know of the rows, such as that a column has one value, DataFusion finds in the conditions as they were
+//! planned. It asks for it whenever a plan is made anew, so [`FilterAtOnceExec`] goes on answering by those.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,14 +14,18 @@ use arrow::array::BooleanArray;
 use arrow::compute::kernels::boolean::and_kleene;
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
 use datafusion::common::cast::as_boolean_array;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::guards::{EachOperator, Rewritten};
 
@@ -27,16 +34,106 @@ pub(super) const RULE: EachOperator = EachOperator { name: "cheap_conditions_fir
 
 fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(plan)) };
+    Ok(match FilterAtOnceExec::of(filter)? {
+        Some(at_once) => Transformed::yes(Arc::new(at_once)),
+        None => Transformed::no(plan),
+    })
+}
+
+/// The conditions in the order in which they are taken; `None` where DataFusion's is as good.
+fn in_order(filter: &FilterExec) -> Option<Arc<dyn PhysicalExpr>> {
     let schema = filter.input().schema();
     let (cheap, others): (Vec<_>, Vec<_>) =
         split_conjunction(filter.predicate()).into_iter().cloned().partition(|condition| is_cheap(condition, &schema));
     if cheap.len() < 2 {
-        return Ok(Transformed::no(plan));
+        return None;
     }
     let all: Arc<dyn PhysicalExpr> = Arc::new(AllOf(cheap));
-    let predicate =
-        others.into_iter().fold(all, |before, next| Arc::new(BinaryExpr::new(before, Operator::And, next)) as _);
-    Ok(Transformed::yes(Arc::new(FilterExecBuilder::from(filter).with_predicate(predicate).build()?)))
+    Some(others.into_iter().fold(all, |before, next| Arc::new(BinaryExpr::new(before, Operator::And, next)) as _))
+}
+
+/// A filter that takes its conditions in another order than it was planned with.
+#[derive(Debug)]
+pub(crate) struct FilterAtOnceExec {
+    planned: FilterExec,
+    run: FilterExec,
+}
+
+impl FilterAtOnceExec {
+    fn of(filter: &FilterExec) -> Result<Option<Self>> {
+        let Some(predicate) = in_order(filter) else { return Ok(None) };
+        let run = FilterExecBuilder::from(filter).with_predicate(predicate).build()?;
+        Ok(Some(Self { planned: filter.clone(), run }))
+    }
+
+    /// The filter that is run.
+    pub(crate) fn filter(&self) -> &FilterExec {
+        &self.run
+    }
+}
+
+impl DisplayAs for FilterAtOnceExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.run.fmt_as(kind, f)
+    }
+}
+
+impl ExecutionPlan for FilterAtOnceExec {
+    fn name(&self) -> &'static str {
+        "FilterAtOnceExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.planned.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.planned.children()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.planned.apply_expressions(f)
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        self.planned.maintains_input_order()
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true) = (children.pop(), children.is_empty()) else {
+            return internal_err!("{} takes one input", self.name());
+        };
+        let planned = FilterExecBuilder::from(&self.planned).with_input(Arc::clone(&input)).build()?;
+        let run = FilterExecBuilder::from(&self.run).with_input(input).build()?;
+        Ok(Arc::new(Self { planned, run }))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.run.execute(partition, context)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.run.metrics()
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        self.planned.child_stats_requests(partition)
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        self.planned.statistics_from_inputs(inputs, args)
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.run.fetch()
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        self.planned.cardinality_effect()
+    }
 }
 
 /// Whether it compares a column of numbers, or of what is stored like them, with a constant. That cannot fail either.
@@ -168,7 +265,7 @@ mod tests {
         let filter: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(Arc::clone(&theirs), input).unwrap());
         let ours = rewrite(filter).unwrap();
         assert!(ours.transformed);
-        let ours = ours.data.downcast_ref::<FilterExec>().unwrap().predicate().clone();
+        let ours = ours.data.downcast_ref::<FilterAtOnceExec>().unwrap().filter().predicate().clone();
         assert_eq!(ours.to_string(), "a@0 > 5 AND b@1 > 5 AND t@2 = x");
         let value =
             |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(&batch).unwrap().into_array(9).unwrap().as_boolean().clone();

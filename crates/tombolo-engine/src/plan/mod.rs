@@ -37,6 +37,7 @@ use crate::error::from_datafusion;
 use context::PlanContext;
 
 pub(crate) use checked::{checked_sum, plain, plain_physical};
+pub(crate) use conditions::FilterAtOnceExec;
 pub(crate) use guards::UnorderedExec;
 #[cfg(test)]
 pub(crate) use keys::conversion_to;

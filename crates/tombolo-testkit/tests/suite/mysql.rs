@@ -245,6 +245,54 @@ async fn a_left_join_of_mysql_is_on_a_sub_query_that_has_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_constant_null_empties_not_in_for_every_row_of_mysql() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.words (id int PRIMARY KEY, word varchar(9) NULL)",
+            "INSERT INTO {db}.words VALUES (1, 'a'), (2, 'b'), (3, NULL)",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for tested in [
+            "SELECT CAST(NULL AS VARCHAR) FROM s.words",
+            "SELECT n FROM s.words v LEFT JOIN (SELECT id, CAST(NULL AS VARCHAR) AS n FROM s.words) d ON d.id = v.id",
+            "SELECT CAST(NULL AS VARCHAR) FROM s.words UNION ALL SELECT 'z' FROM s.words",
+            "SELECT max(word) FROM s.words WHERE id > 2 GROUP BY id",
+        ] {
+            let sql = format!("SELECT count(*) AS n FROM s.words w WHERE NOT (w.word IN ({tested}))");
+            assert_eq!(rows(&engine, &sql).await, ["0"], "{} {tested}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_keeps_the_fractions_of_seconds_in_nullif() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.moments (id int PRIMARY KEY, at datetime(6) NULL, other datetime(6) NULL, day date NULL)",
+            "INSERT INTO {db}.moments VALUES (1, '2024-02-29 23:59:59.999999', '2024-01-01', '2024-02-29')",
+            "INSERT INTO {db}.moments VALUES (2, '2024-01-01', '2024-01-01', NULL)",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for (value, wanted) in [
+            ("nullif(at, other)", "2024-02-29T23:59:59.999999"),
+            ("nullif(at, TIMESTAMP '2024-01-01 00:00:00')", "2024-02-29T23:59:59.999999"),
+            ("nullif(day, DATE '2024-01-01')", "2024-02-29"),
+        ] {
+            let sql = format!("SELECT {value} AS n FROM s.moments WHERE id = 1");
+            assert_eq!(rows(&engine, &sql).await, [wanted], "{} {value}", server.title);
+        }
+        let sql = "SELECT nullif(max(at), min(other)) AS n FROM s.moments";
+        assert_eq!(rows(&engine, sql).await, ["2024-02-29T23:59:59.999999"], "{}", server.title);
+        let sql = "SELECT id FROM s.moments WHERE nullif(at, other) IS NULL";
+        assert_eq!(rows(&engine, sql).await, ["2"], "{}", server.title);
+        let (plan, _) = engine.explain(sql, false, QueryOptions::default()).await.unwrap();
+        assert!(format!("{plan:?}").contains("IF("), "not asked of the server: {plan:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
     for server in servers() {
         for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {

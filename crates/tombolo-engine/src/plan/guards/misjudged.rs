@@ -7,3 +7,13 @@ use datafusion::common::DataFusionError;
 pub(crate) fn is_misjudged(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::Internal(message) if message.contains("Selectivity is out of limit"))
 }
+
+/// Whether DataFusion's own last check found that rows would not come in the order, or in the streams, that an operator wants.
+///
+/// The rules that leave needless sorts out see an order that others lose again, as that of the constants of a window. Over one stream
+/// there is nothing to be merged in order.
+pub fn is_out_of_order(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::Plan(message)
+        if message.contains("does not satisfy order requirements")
+            || message.contains("does not satisfy distribution requirements"))
+}

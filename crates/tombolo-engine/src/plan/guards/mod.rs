@@ -16,6 +16,7 @@ mod null_equality;
 mod one_row;
 mod optional;
 mod rule;
+mod single_values;
 mod skip_order;
 mod sort_keys;
 mod union_names;
@@ -33,6 +34,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
+pub use misjudged::is_out_of_order;
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 use optional::OptionalRule;
@@ -74,7 +76,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         "ProjectionPushdown" | "aggregate_statistics" => Arc::new(OptionalRule(rule)) as _,
         _ => rule,
     });
-    let before = [union_order::RULE, constants::RULE, skip_order::FIRST, skip_order::ABOVE].map(each_operator);
+    let before = [single_values::RULE, union_order::RULE, constants::RULE, skip_order::FIRST, skip_order::ABOVE]
+        .map(each_operator);
     let after = [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE].map(each_operator);
     before.into_iter().chain(theirs).chain(after).collect()
 }
