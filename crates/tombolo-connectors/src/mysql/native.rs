@@ -220,6 +220,21 @@ impl Dialect for MysqlDialect {
         Ok(())
     }
 
+    fn null(&self, data_type: &DataType) -> String {
+        // What an aggregate makes of a null without a type is text, and so is a CASE that has it in a branch.
+        match data_type {
+            DataType::Boolean => "CAST(NULL AS SIGNED)".to_owned(),
+            integer if integer.is_signed_integer() => "CAST(NULL AS SIGNED)".to_owned(),
+            integer if integer.is_unsigned_integer() => "CAST(NULL AS UNSIGNED)".to_owned(),
+            float if float.is_floating() => "(NULL + 0e0)".to_owned(),
+            DataType::Decimal128(precision, scale @ 0..=30) => format!("CAST(NULL AS DECIMAL({precision}, {scale}))"),
+            other => match kind_of_time(other) {
+                Some(kind) => format!("CAST(NULL AS {kind})"),
+                None => "NULL".to_owned(),
+            },
+        }
+    }
+
     fn null_if(&self, value: &str, other: &str, data_type: &DataType) -> String {
         if kind_of_time(data_type).is_none() {
             return format!("nullif({value}, {other})");
@@ -260,6 +275,14 @@ impl Dialect for MysqlDialect {
 
     fn null_safe_unequal(&self, left: &str, right: &str) -> String {
         format!("NOT ({left} <=> {right})")
+    }
+
+    fn null_test(&self, value: &Value, test: &str) -> String {
+        // MySQL 5.7 holds what is made of `<=>` to be null where a side of it is, if it is asked directly.
+        if value.sql.contains(" <=> ") {
+            return format!("coalesce({}, NULL) {test}", value.sql);
+        }
+        format!("{} {test}", value.operand())
     }
 
     fn arithmetic(&self, left: &Value, operator: Operator, right: &Value, result: &DataType) -> Shipped {

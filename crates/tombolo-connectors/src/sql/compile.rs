@@ -232,7 +232,11 @@ impl<'d> Compiler<'d> {
 
     fn project(&mut self, block: Block, schema: &DFSchema, exprs: &[Expr], output: &DFSchema) -> Shipped<Block> {
         let mut block = block;
-        let counts_on_aggregates = exprs.iter().any(|expr| !expr.column_refs().is_empty());
+        let is_computed = |column| {
+            let item = schema.maybe_index_of_column(column).and_then(|index| block.items.get(index));
+            item.is_some_and(|item| item.literal.is_none())
+        };
+        let counts_on_aggregates = exprs.iter().flat_map(Expr::column_refs).any(is_computed);
         let repeats = block.items.iter().any(|item| item.sql.len() > LONGEST_REPEATED_TEXT && item.column.is_none());
         // Without an aggregate in its list, a select without GROUP BY would give a row for each of its input's.
         if matches!(block.source, RowSource::Union(_))

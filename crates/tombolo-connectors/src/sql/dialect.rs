@@ -106,6 +106,11 @@ pub trait Dialect: Debug + Send + Sync {
         format!("{left} IS DISTINCT FROM {right}")
     }
 
+    /// Prints whether a value is null; `test` is `IS NULL` or `IS NOT NULL`.
+    fn null_test(&self, value: &Value, test: &str) -> String {
+        format!("{} {test}", value.operand())
+    }
+
     /// Computes `left operator right`; `result` is the engine's type.
     ///
     /// # Errors

@@ -221,7 +221,7 @@ impl Printer<'_> {
 
     fn null_test(self, inner: &Expr, test: &str, scope: &Scope<'_>) -> Shipped {
         let inner = self.expression(inner, scope)?;
-        Ok(Value::predicate(format!("{} {test}", inner.operand()), Level::Compare))
+        Ok(Value::predicate(self.dialect.null_test(&inner, test), Level::Compare))
     }
 
     fn truth_test(self, inner: &Expr, test: &str, scope: &Scope<'_>) -> Shipped {

@@ -293,6 +293,59 @@ async fn mysql_keeps_the_fractions_of_seconds_in_nullif() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_null_of_mysql_has_its_type_in_an_aggregate() {
+    for server in servers() {
+        let site =
+            database(server, &["CREATE TABLE {db}.one (id int PRIMARY KEY)", "INSERT INTO {db}.one VALUES (1)"]).await;
+        let engine = engine(site.options());
+        for (kind, value, shown) in [
+            ("DOUBLE", "1.5e0", "1.5"),
+            ("BIGINT", "7", "7"),
+            ("DECIMAL(10, 2)", "CAST('1.50' AS DECIMAL(10, 2))", "1.50"),
+            ("DATE", "DATE '2024-02-29'", "2024-02-29"),
+            ("BOOLEAN", "TRUE", "true"),
+            ("VARCHAR", "'x'", "x"),
+        ] {
+            let sql = format!(
+                "SELECT CASE WHEN max(id) = 1 THEN {value} ELSE min(CAST(NULL AS {kind})) END AS a, \
+                 coalesce(min(CAST(NULL AS {kind})), {value}) AS b FROM s.one"
+            );
+            assert_eq!(rows(&engine, &sql).await, [format!("{shown} {shown}")], "{} {kind}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_of_a_null_safe_comparison_of_mysql_is_not_null() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.truths (id int PRIMARY KEY, a int NULL)",
+            "INSERT INTO {db}.truths VALUES (1, 1), (2, NULL)",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for value in ["a IS NOT DISTINCT FROM 1", "a IS DISTINCT FROM 1", "(a IS NOT DISTINCT FROM 1) = (id = 9)"] {
+            let sql = format!("SELECT count(*) AS n FROM s.truths WHERE ({value}) IS NOT NULL");
+            assert_eq!(rows(&engine, &sql).await, ["2"], "{} {value}", server.title);
+            let sql = format!("SELECT count(*) AS n FROM s.truths WHERE ({value}) IS NULL");
+            assert_eq!(rows(&engine, &sql).await, ["0"], "{} {value}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_row_of_mysql_is_ordered_by_an_aggregate() {
+    for server in servers() {
+        let statements =
+            ["CREATE TABLE {db}.days (d date NULL)", "INSERT INTO {db}.days VALUES ('2024-02-29'), (NULL), (NULL)"];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        let sql = "SELECT 7 AS x FROM (SELECT min(d) AS m FROM s.days) AS t ORDER BY nullif(t.m, DATE '2030-01-01')";
+        assert_eq!(rows(&engine, sql).await, ["7"], "{}", server.title);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
     for server in servers() {
         for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
