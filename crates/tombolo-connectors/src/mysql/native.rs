@@ -285,6 +285,15 @@ impl Dialect for MysqlDialect {
         format!("{} {test}", value.operand())
     }
 
+    fn truth_test(&self, condition: &Value, truth: bool, negated: bool) -> Value {
+        // MySQL 5.7 drops the rows without a partner of an outer join where `IS NOT TRUE` and its like are of the side without.
+        let known = format!("coalesce({}, {})", condition.sql, if truth { "FALSE" } else { "TRUE" });
+        if truth == negated {
+            return Value::predicate(format!("NOT {known}"), Level::Not);
+        }
+        Value::predicate(known, Level::Atom)
+    }
+
     fn arithmetic(&self, left: &Value, operator: Operator, right: &Value, result: &DataType) -> Shipped {
         if operator == Operator::StringConcat && is_text(&left.facts.data_type) && is_text(&right.facts.data_type) {
             return functions::concatenated(&[left, right]);

@@ -111,6 +111,12 @@ pub trait Dialect: Debug + Send + Sync {
         format!("{} {test}", value.operand())
     }
 
+    /// Prints whether a condition is true, or is false; or, `negated`, is anything else.
+    fn truth_test(&self, condition: &Value, truth: bool, negated: bool) -> Value {
+        let (not, word) = (if negated { "NOT " } else { "" }, if truth { "TRUE" } else { "FALSE" });
+        Value::predicate(format!("{} IS {not}{word}", condition.operand()), Level::Compare)
+    }
+
     /// Computes `left operator right`; `result` is the engine's type.
     ///
     /// # Errors

@@ -70,10 +70,10 @@ impl Printer<'_> {
             }
             Expr::IsNull(inner) => self.null_test(inner, "IS NULL", scope),
             Expr::IsNotNull(inner) => self.null_test(inner, "IS NOT NULL", scope),
-            Expr::IsTrue(inner) => self.truth_test(inner, "IS TRUE", scope),
-            Expr::IsFalse(inner) => self.truth_test(inner, "IS FALSE", scope),
-            Expr::IsNotTrue(inner) => self.truth_test(inner, "IS NOT TRUE", scope),
-            Expr::IsNotFalse(inner) => self.truth_test(inner, "IS NOT FALSE", scope),
+            Expr::IsTrue(inner) => self.truth_test(inner, true, false, scope),
+            Expr::IsFalse(inner) => self.truth_test(inner, false, false, scope),
+            Expr::IsNotTrue(inner) => self.truth_test(inner, true, true, scope),
+            Expr::IsNotFalse(inner) => self.truth_test(inner, false, true, scope),
             Expr::IsUnknown(inner) => self.null_test(inner, "IS NULL", scope),
             Expr::IsNotUnknown(inner) => self.null_test(inner, "IS NOT NULL", scope),
             Expr::Negative(inner) => {
@@ -224,9 +224,9 @@ impl Printer<'_> {
         Ok(Value::predicate(self.dialect.null_test(&inner, test), Level::Compare))
     }
 
-    fn truth_test(self, inner: &Expr, test: &str, scope: &Scope<'_>) -> Shipped {
+    fn truth_test(self, inner: &Expr, truth: bool, negated: bool, scope: &Scope<'_>) -> Shipped {
         let inner = self.truth(inner, scope)?;
-        Ok(Value::predicate(format!("{} {test}", inner.operand()), Level::Compare))
+        Ok(self.dialect.truth_test(&inner, truth, negated))
     }
 
     fn in_list(self, list: &InList, scope: &Scope<'_>) -> Shipped {

@@ -346,6 +346,30 @@ async fn the_only_row_of_mysql_is_ordered_by_an_aggregate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_left_join_of_mysql_keeps_rows_of_which_a_condition_is_not_true() {
+    for server in servers() {
+        let statements = [
+            "CREATE TABLE {db}.days (id int PRIMARY KEY, d date NULL)",
+            "INSERT INTO {db}.days VALUES (1, '2024-01-01'), (2, '2024-01-02'), (3, NULL)",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for (condition, wanted) in [
+            ("(b.d <= DATE '2024-01-07') IS NOT TRUE", "3"),
+            ("(b.d <= DATE '2024-01-07') IS NOT FALSE", "5"),
+            ("(b.d > DATE '2024-01-07') IS NOT FALSE", "3"),
+            ("((b.d <= DATE '2024-01-07') IS TRUE) = (a.id = 9)", "3"),
+            ("(b.d > DATE '2024-01-01') IS FALSE", "1"),
+            ("(b.d > DATE '2024-01-01') IS TRUE", "1"),
+            ("(b.d > DATE '2024-01-01') IS UNKNOWN", "3"),
+        ] {
+            let sql = format!("SELECT count(*) AS n FROM s.days a LEFT JOIN s.days b ON a.id = 1 WHERE {condition}");
+            assert_eq!(rows(&engine, &sql).await, [wanted], "{} {condition}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
     for server in servers() {
         for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
