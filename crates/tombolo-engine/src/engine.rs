@@ -316,7 +316,9 @@ impl Engine {
             }
             Err(error) if plan::guards::is_out_of_order(&error) => {
                 let mut session = session.clone();
-                session.config_mut().options_mut().execution.target_partitions = 1;
+                let options = session.config_mut().options_mut();
+                // Sources have streams of their own, which are then brought together before they are sorted.
+                (options.execution.target_partitions, options.optimizer.repartition_sorts) = (1, false);
                 self.physical_over(SourceScanPlanner::new(context.clone()), logical, &session).await
             }
             other => other,
@@ -372,9 +374,14 @@ impl Engine {
         let columns = check::column_origins(&logical, &named);
         let notices = [notices, keys, check::notices(&logical)].concat();
         let logical = Box::pin(self.with_sizes(logical, &options.user)).await?;
-        let logical = pushdown::order_joins(logical, settings, &session)?;
-        let CutPlan { apart, shared } = pushdown::push_down(logical, settings)?;
+        let once = match settings.shared_rows {
+            Strategy::Never => None,
+            wish => plan::read_once(&logical, wish == Strategy::Always).map_err(from_datafusion)?,
+        };
+        let cut = |logical| pushdown::push_down(pushdown::order_joins(logical, settings, &session)?, settings);
+        let CutPlan { apart, shared } = cut(logical)?;
         pushdown::check_guardrails(&apart)?;
+        let once = once.map(cut).transpose()?;
 
         let Attempt { id, started, deadline, .. } = attempt.clone();
         let context = QueryContext {
@@ -389,11 +396,18 @@ impl Engine {
             state: QueryState::default(),
         };
         let mut chosen = self.physical(apart, &context, &session).await?;
+        let always = settings.shared_rows == Strategy::Always;
         if let Some(shared) = shared {
             // Made apart, each place may be sent the keys of what it is joined with.
             let shared = self.physical(shared, &context, &session).await?;
-            if settings.shared_rows == Strategy::Always || reading_ms(&shared.plan) <= reading_ms(&chosen.plan) {
+            if always || reading_ms(&shared.plan) <= reading_ms(&chosen.plan) {
                 chosen = shared;
+            }
+        }
+        if let Some(CutPlan { apart, shared }) = once {
+            let once = self.physical(shared.unwrap_or(apart), &context, &session).await?;
+            if always || reading_ms(&once.plan) < reading_ms(&chosen.plan) {
+                chosen = once;
             }
         }
         let PhysicalPlan { plan: physical, scans, joins } = chosen;

@@ -104,7 +104,8 @@ impl Reference {
         match Self::ask_over(&self.0, sql).await {
             Err(error) if guards::is_out_of_order(&error) => {
                 let mut one_stream = self.0.state();
-                one_stream.config_mut().options_mut().execution.target_partitions = 1;
+                let options = one_stream.config_mut().options_mut();
+                (options.execution.target_partitions, options.optimizer.repartition_sorts) = (1, false);
                 Self::ask_over(&SessionContext::new_with_state(one_stream), sql).await
             }
             other => other,

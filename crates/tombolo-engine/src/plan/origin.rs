@@ -16,7 +16,7 @@ pub(crate) struct BaseTable {
 }
 
 impl BaseTable {
-    fn of(scan: &TableScan) -> Option<Self> {
+    pub(super) fn of(scan: &TableScan) -> Option<Self> {
         let table = SourceTable::of(scan)?;
         Some(Self { source: Arc::clone(table.source()), description: Arc::clone(table.description()) })
     }

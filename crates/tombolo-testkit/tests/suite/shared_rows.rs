@@ -18,7 +18,17 @@ async fn lab() -> Lab {
     let customers = "SELECT value AS id, 'customer ' || value AS name FROM generate_series(0, 400)";
     lab.memory("crm", "main", "customers", rows(customers).await);
     let clicks = "SELECT value AS id, value % 300 AS customer_id, value % 17 AS seconds FROM generate_series(1, 20000)";
-    lab.files("lake").parquet("clicks", 5000, &rows(clicks).await);
+    // Prices with nulls, of customers some of whom are not known, of two kinds, each of them several times.
+    let sales = "SELECT value AS id, nullif(value % 311, 310) AS customer_id, value % 2 AS kind, \
+                 CAST(nullif(value * 37 % 101, 7) AS DECIMAL(15, 2)) AS price, CAST(value % 19 AS DOUBLE) AS weight \
+                 FROM generate_series(1, 12000)";
+    let (clicks, sales) = (rows(clicks).await, rows(sales).await);
+    let lake = lab.files("lake");
+    lake.parquet("clicks", 5000, &clicks);
+    lake.parquet("sales", 5000, &sales);
+    // Some of them twice.
+    let visits = "SELECT value % 120 AS customer_id, value AS at FROM generate_series(1, 200)";
+    lab.memory("crm", "main", "visits", rows(visits).await);
     lab
 }
 
@@ -61,6 +71,93 @@ async fn what_stands_in_a_statement_twice_is_read_once() {
         (format!("{sums} SELECT DISTINCT total FROM sums INTERSECT SELECT DISTINCT total FROM sums"), 1, 2),
     ] {
         assert_eq!(sub_queries(&lab, &sql).await, (shared, apart), "{sql}");
+    }
+}
+
+const BY_CUSTOMER: &str = "FROM lake.sales t WHERE t.customer_id = ";
+
+#[tokio::test]
+async fn groups_of_a_table_are_computed_over_its_rows_beside_them() {
+    let lab = lab().await;
+    let some = "c.name LIKE '%7'";
+    for (sql, shared, apart) in [
+        // By the key of what it is joined with, and by its own.
+        (format!("SELECT s.id FROM lake.sales s JOIN crm.customers c ON c.id = s.customer_id WHERE {some} AND s.price < (SELECT 0.5 * avg(price) {BY_CUSTOMER} c.id)"), 2, 3),
+        (format!("SELECT s.id, c.name FROM crm.customers c JOIN lake.sales s ON c.id = s.customer_id WHERE {some} AND s.price = (SELECT max(price) {BY_CUSTOMER} s.customer_id)"), 2, 3),
+        (format!("SELECT sum(s.price) / 7 AS a FROM lake.sales s, crm.customers c WHERE c.id = s.customer_id AND {some} AND s.price < (SELECT 0.5 * avg(price) {BY_CUSTOMER} c.id)"), 2, 3),
+        // Each row of a group stands there as often as its customer visited.
+        (format!("SELECT s.id, v.at FROM lake.sales s JOIN crm.visits v ON v.customer_id = s.customer_id WHERE s.price > (SELECT avg(price) {BY_CUSTOMER} s.customer_id)"), 2, 3),
+        // The table alone: a null is no key.
+        (format!("SELECT s.id, s.customer_id FROM lake.sales s WHERE s.price = (SELECT min(price) {BY_CUSTOMER} s.customer_id)"), 1, 2),
+        // Several at once, in a derived table, and computed with.
+        ("SELECT s.id, s.price, g.least, g.mean FROM lake.sales s JOIN crm.visits v ON v.customer_id = s.customer_id JOIN (SELECT customer_id AS k, min(price) + 1 AS least, avg(price) AS mean FROM lake.sales GROUP BY customer_id) g ON g.k = s.customer_id WHERE v.at < 9".to_owned(), 2, 3),
+        // By two columns.
+        ("SELECT s.id FROM lake.sales s JOIN crm.customers c ON c.id = s.customer_id WHERE s.price = (SELECT max(price) FROM lake.sales t WHERE t.customer_id = s.customer_id AND t.kind = s.kind)".to_owned(), 2, 3),
+        // The same conditions in both places, one on the key in one of them, and keys chosen by others.
+        (format!("SELECT s.id FROM lake.sales s JOIN crm.customers c ON c.id = s.customer_id WHERE s.kind = 1 AND s.customer_id > 20 AND s.price = (SELECT max(price) {BY_CUSTOMER} c.id AND t.kind = 1)"), 2, 3),
+        (format!("SELECT s.id FROM lake.sales s WHERE s.customer_id IN (SELECT v.customer_id FROM crm.visits v WHERE v.at < 40) AND s.price = (SELECT max(price) {BY_CUSTOMER} s.customer_id)"), 2, 3),
+        (format!("SELECT s.id FROM lake.sales s WHERE NOT EXISTS (SELECT 1 FROM crm.visits v WHERE v.customer_id = s.customer_id) AND s.price = (SELECT max(price) {BY_CUSTOMER} s.customer_id)"), 2, 3),
+    ] {
+        assert_eq!(sub_queries(&lab, &sql).await, (shared, apart), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn groups_that_the_rows_do_not_have_whole_are_read_by_themselves() {
+    let lab = lab().await;
+    let joined = "SELECT s.id FROM lake.sales s JOIN crm.customers c ON c.id = s.customer_id";
+    for (sql, read) in [
+        // Conditions that the groups do not have, on the rows and on a pair of rows.
+        (format!("{joined} WHERE s.kind = 1 AND s.price = (SELECT max(price) {BY_CUSTOMER} c.id)"), 3),
+        (format!("{joined} WHERE s.price = (SELECT max(price) {BY_CUSTOMER} c.id AND t.kind = 1)"), 3),
+        (format!("{joined} AND c.id < s.weight WHERE s.price = (SELECT max(price) {BY_CUSTOMER} c.id)"), 3),
+        (
+            format!("{joined} JOIN crm.visits v ON v.at = s.id WHERE s.price = (SELECT max(price) {BY_CUSTOMER} c.id)"),
+            4,
+        ),
+        // The first rows only, and rows that others are chosen by.
+        (
+            format!(
+                "SELECT s.id FROM (SELECT * FROM lake.sales ORDER BY id LIMIT 500) s JOIN crm.customers c ON c.id = s.customer_id WHERE s.price = (SELECT max(price) {BY_CUSTOMER} c.id)"
+            ),
+            3,
+        ),
+        (
+            format!(
+                "SELECT s.id FROM lake.sales s WHERE s.id IN (SELECT v.at FROM crm.visits v) AND s.price = (SELECT max(price) {BY_CUSTOMER} s.customer_id)"
+            ),
+            3,
+        ),
+        // What counts rows would count them again for each visit, and floats are rounded with each.
+        (
+            format!(
+                "SELECT s.id FROM lake.sales s JOIN crm.visits v ON v.customer_id = s.customer_id WHERE s.price < (SELECT sum(price) / 40 {BY_CUSTOMER} s.customer_id)"
+            ),
+            3,
+        ),
+        (
+            format!(
+                "SELECT s.id FROM lake.sales s JOIN crm.visits v ON v.customer_id = s.customer_id WHERE 30 < (SELECT count(price) {BY_CUSTOMER} s.customer_id)"
+            ),
+            3,
+        ),
+        (
+            format!(
+                "SELECT s.id FROM lake.sales s JOIN crm.visits v ON v.customer_id = s.customer_id WHERE s.weight < (SELECT avg(weight) {BY_CUSTOMER} s.customer_id)"
+            ),
+            3,
+        ),
+        // Another table, other keys, and rows without a partner.
+        (format!("{joined} WHERE s.weight = (SELECT max(seconds) FROM lake.clicks t WHERE t.customer_id = c.id)"), 3),
+        (format!("{joined} WHERE s.price = (SELECT max(price) FROM lake.sales t WHERE t.kind = s.kind)"), 3),
+        (
+            format!(
+                "SELECT s.id, g.most FROM lake.sales s LEFT JOIN (SELECT customer_id AS k, max(price) AS most FROM lake.sales GROUP BY customer_id) g ON g.k = s.customer_id"
+            ),
+            2,
+        ),
+    ] {
+        assert_eq!(sub_queries(&lab, &sql).await, (read, read), "{sql}");
     }
 }
 
