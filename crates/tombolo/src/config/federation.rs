@@ -100,8 +100,8 @@ pub(crate) const FEDERATION: &[OptionSpec] = &[
         "shared_rows",
         OptionKind::Choice(STRATEGIES),
         Some("adaptive"),
-        "When what a statement has more than once, such as a query that WITH names, is made once for all that read it: where that is \
-         expected to cost less, always, or never.",
+        "When what a statement has more than once, such as a query that WITH names or a table beside groups of its own, is made \
+         once for all that read it: where that is expected to cost less, always, or never.",
     ),
     spec(
         "local_work",
