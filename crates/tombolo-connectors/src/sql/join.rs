@@ -1,4 +1,5 @@
 use datafusion::common::{JoinType, NullEquality};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Operator};
 use tombolo_connector::{Scan, ScanJoin};
 
@@ -65,7 +66,9 @@ impl Compiler<'_> {
         }
         if let Some(condition) = &join.condition {
             let scope = Scope::new(join.left.schema(), &left.items).and(join.right.schema(), &right.items);
-            conditions.push(self.printer().truth(condition, &scope)?);
+            for condition in split_conjunction(condition) {
+                conditions.push(self.printer().truth(condition, &scope)?);
+            }
         }
         Ok(conditions)
     }

@@ -32,10 +32,6 @@ const MOST_DIGITS: u8 = 18;
 /// The plan in which such groups are computed over the rows beside them; `None` where there are none. With `always`, also where that is
 /// not expected to pay.
 pub(crate) fn read_once(plan: &LogicalPlan, always: bool) -> Result<Option<LogicalPlan>> {
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!("DEBUG {}", plan.display_indent());
-    }
     let rewritten = plan.clone().transform_up(|node| {
         let LogicalPlan::Join(join) = &node else { return Ok(Transformed::no(node)) };
         Ok(match over_rows(join, always)? {

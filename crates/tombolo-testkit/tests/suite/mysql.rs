@@ -370,6 +370,40 @@ async fn a_left_join_of_mysql_keeps_rows_of_which_a_condition_is_not_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nulls_of_mysql_that_are_compared_in_two_ways_are_not_equal() {
+    for server in servers() {
+        let numbers = "SELECT help_topic_id FROM mysql.help_topic ORDER BY help_topic_id LIMIT 50";
+        let statements = [
+            "CREATE TABLE {db}.a (id int NULL, k int NULL, KEY (k))",
+            "CREATE TABLE {db}.b (id int NULL, k int NULL, KEY (k))",
+            &format!("INSERT INTO {{db}}.a (k) {numbers}"),
+            &format!("INSERT INTO {{db}}.b (k) {numbers}"),
+            "INSERT INTO {db}.a (k) VALUES (NULL)",
+            "INSERT INTO {db}.b (k) VALUES (NULL)",
+            "ANALYZE TABLE {db}.a, {db}.b",
+        ];
+        let site = database(server, &statements).await;
+        let engine = engine(site.options());
+        for join in [
+            "s.a JOIN s.b ON a.k = b.k AND a.k IS NOT DISTINCT FROM b.k",
+            "s.a JOIN s.b ON b.k IS NOT DISTINCT FROM a.k WHERE a.k = b.k",
+            "s.a WHERE EXISTS (SELECT 1 FROM s.b WHERE a.k = b.k AND a.k IS NOT DISTINCT FROM b.k)",
+        ] {
+            assert_eq!(
+                rows(&engine, &format!("SELECT count(*) AS n FROM {join}")).await,
+                ["50"],
+                "{} {join}",
+                server.title
+            );
+        }
+        let sql = "SELECT count(b.k) AS n FROM s.a LEFT JOIN s.b ON a.k = b.k AND a.k IS NOT DISTINCT FROM b.k";
+        assert_eq!(rows(&engine, sql).await, ["50"], "{}", server.title);
+        let sql = "SELECT count(*) AS n FROM s.a JOIN s.b ON a.k IS NOT DISTINCT FROM b.k";
+        assert_eq!(rows(&engine, sql).await, ["51"], "{}", server.title);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_least_text_of_mysql_is_compared_with_a_column_of_any_collation() {
     for server in servers() {
         for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {

@@ -35,7 +35,7 @@ pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
 pub use misjudged::is_out_of_order;
-use null_equality::NullEqualityRule;
+use null_equality::{EquijoinRule, NullEqualityRule};
 use one_row::OneRowRule;
 use optional::OptionalRule;
 use rule::EachNode;
@@ -49,6 +49,7 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in Optimizer::new().rules {
         match rule.name() {
             "eliminate_duplicated_expr" => rules.push(Arc::new(SortKeysRule(rule))),
+            "extract_equijoin_predicate" => rules.push(Arc::new(EquijoinRule(rule))),
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => {

@@ -28,6 +28,28 @@ impl OptimizerRule for NullEqualityRule {
     }
 }
 
+/// Keeps DataFusion's rule that makes keys of a join's equalities from joins that hold null to equal null already: a condition that comes
+/// to them later, from a filter above, would become a key of that kind. It stays a condition.
+#[derive(Debug)]
+pub(super) struct EquijoinRule(pub(super) Arc<dyn OptimizerRule + Send + Sync>);
+
+impl OptimizerRule for EquijoinRule {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match &plan {
+            LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull => Ok(Transformed::no(plan)),
+            _ => self.0.rewrite(plan, config),
+        }
+    }
+}
+
 fn joins_nulls(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
