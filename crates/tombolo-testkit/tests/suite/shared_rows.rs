@@ -151,9 +151,7 @@ async fn groups_that_the_rows_do_not_have_whole_are_read_by_themselves() {
         (format!("{joined} WHERE s.weight = (SELECT max(seconds) FROM lake.clicks t WHERE t.customer_id = c.id)"), 3),
         (format!("{joined} WHERE s.price = (SELECT max(price) FROM lake.sales t WHERE t.kind = s.kind)"), 3),
         (
-            format!(
-                "SELECT s.id, g.most FROM lake.sales s LEFT JOIN (SELECT customer_id AS k, max(price) AS most FROM lake.sales GROUP BY customer_id) g ON g.k = s.customer_id"
-            ),
+            "SELECT s.id, g.most FROM lake.sales s LEFT JOIN (SELECT customer_id AS k, max(price) AS most FROM lake.sales GROUP BY customer_id) g ON g.k = s.customer_id".to_owned(),
             2,
         ),
     ] {
