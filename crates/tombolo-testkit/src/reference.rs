@@ -57,6 +57,7 @@ impl Reference {
         physical.push(Arc::new(WholeSortRule));
         let reference = Self::with_rules(guards::logical_rules(), physical);
         reference.0.add_analyzer_rule(Arc::new(guards::InListRule));
+        reference.0.add_analyzer_rule(Arc::new(guards::CorrelatedNamesRule));
         reference.0.add_analyzer_rule(Arc::new(MinusOfBitsRule));
         reference
     }

@@ -9,7 +9,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::checked::{CheckedArithmeticRule, checked_sum};
 use super::conditions;
-use super::guards::{InListRule, LikeEscapeRule, logical_rules, physical_rules, unknown_range};
+use super::guards::{CorrelatedNamesRule, InListRule, LikeEscapeRule, logical_rules, physical_rules, unknown_range};
 use super::sort_merge;
 use crate::settings::Settings;
 
@@ -49,6 +49,7 @@ pub(crate) fn new_session(
     // The one time that all of a query's now(), current_date() and current_time() are.
     session.mark_start_execution();
     session.add_analyzer_rule(Arc::new(InListRule));
+    session.add_analyzer_rule(Arc::new(CorrelatedNamesRule));
     session.add_analyzer_rule(Arc::new(LikeEscapeRule));
     session.add_analyzer_rule(Arc::new(CheckedArithmeticRule));
     // In place of DataFusion's own of that name.

@@ -5,6 +5,7 @@ mod aggregate_limit;
 mod computed_not_in;
 mod constant_subquery;
 mod constants;
+mod correlated_names;
 mod dependencies;
 mod empty_groups;
 mod exists_value;
@@ -31,6 +32,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+pub use correlated_names::CorrelatedNamesRule;
 pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
