@@ -34,8 +34,9 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 /// What is said of it here, in PostgreSQL and in MySQL. There a number without a sign is none of ours, and its overflow a fault.
-const OVERFLOWS: [&str; 4] = [
+const OVERFLOWS: [&str; 5] = [
     "overflow happened on",
+    "overflow on abs(",
     "out of range (SQLSTATE 22003)",
     "BIGINT value is out of range in",
     // Of a cast of what a decimal cannot hold, whose row another plan may not come to.
@@ -56,11 +57,16 @@ pub(super) fn outside(code: ErrorCode, message: &str) -> Option<&'static str> {
         _ if message.contains(NO_RETRACTION) => {
             Some("an aggregate over a window that ends before the last row, out of which DataFusion takes no rows")
         }
-        ErrorCode::ComputationFailed if OVERFLOWS.iter().any(|part| message.contains(part)) => Some(OVERFLOW),
+        ErrorCode::ComputationFailed if is_overflow(message) => Some(OVERFLOW),
         ErrorCode::OutOfMemory => Some("too little memory, in one of the ways"),
         ErrorCode::Timeout => Some("too long, in one of the ways"),
         _ => None,
     }
+}
+
+/// Whether a message is of a number that leaves its type.
+pub(super) fn is_overflow(message: &str) -> bool {
+    OVERFLOWS.iter().any(|part| message.contains(part))
 }
 
 /// The reason of a refusal that is meant.

@@ -38,7 +38,8 @@ fn apart(options: Options) -> (Lab, Engine) {
 /// The processes of other connections in the database, as another engine sees them.
 async fn processes(watcher: &Engine, condition: &str) -> Vec<i32> {
     let sql = format!(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tombolo' \
+         AND pid <> pg_backend_pid() AND {condition}"
     );
     let sql = format!("SELECT pid FROM query('pg', '{}') ORDER BY pid", sql.replace('\'', "''"));
     let answer = ask(watcher, &sql).await.unwrap();
