@@ -315,10 +315,7 @@ impl Engine {
                 self.physical_over(scans, logical, session).await
             }
             Err(error) if plan::guards::is_out_of_order(&error) => {
-                let mut session = session.clone();
-                let options = session.config_mut().options_mut();
-                // Sources have streams of their own, which are then brought together before they are sorted.
-                (options.execution.target_partitions, options.optimizer.repartition_sorts) = (1, false);
+                let session = plan::guards::careful_order(session);
                 self.physical_over(SourceScanPlanner::new(context.clone()), logical, &session).await
             }
             other => other,

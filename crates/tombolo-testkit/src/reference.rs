@@ -104,9 +104,7 @@ impl Reference {
     pub async fn ask(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         match Self::ask_over(&self.0, sql).await {
             Err(error) if guards::is_out_of_order(&error) => {
-                let mut one_stream = self.0.state();
-                let options = one_stream.config_mut().options_mut();
-                (options.execution.target_partitions, options.optimizer.repartition_sorts) = (1, false);
+                let one_stream = guards::careful_order(&self.0.state());
                 Self::ask_over(&SessionContext::new_with_state(one_stream), sql).await
             }
             other => other,

@@ -36,7 +36,7 @@ pub use correlated_names::CorrelatedNamesRule;
 pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
-pub use misjudged::is_out_of_order;
+pub use misjudged::{careful_order, is_out_of_order};
 use null_equality::{EquijoinRule, NullEqualityRule};
 use one_row::OneRowRule;
 use optional::OptionalRule;

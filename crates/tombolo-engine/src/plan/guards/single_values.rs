@@ -39,6 +39,16 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
     Ok(Transformed::yes(Arc::new(FilterExecBuilder::from(filter).with_predicate(predicate).build()?)))
 }
 
+/// Derives nothing of filters at all. That a column equals what is computed of others has DataFusion sort by the latter, an order that
+/// it does not find again.
+pub(super) const OF_ALL: EachOperator = EachOperator { name: "no_values_of_filters", rewrite: rewrite_all };
+
+fn rewrite_all(plan: Arc<dyn ExecutionPlan>) -> Rewritten {
+    let Some(filter) = plan.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(plan)) };
+    let predicate: Arc<dyn PhysicalExpr> = Arc::new(Opaque(Arc::clone(filter.predicate())));
+    Ok(Transformed::yes(Arc::new(FilterExecBuilder::from(filter).with_predicate(predicate).build()?)))
+}
+
 /// Whether it compares columns with constants or with each other as they are. Floats have values, such as NaN, that statistics
 /// leave out of a column's range.
 fn is_exact(conjunct: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
