@@ -37,7 +37,7 @@ pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
 pub use misjudged::{careful_order, is_out_of_order};
-use null_equality::{EquijoinRule, NullEqualityRule};
+use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 use optional::OptionalRule;
 use rule::EachNode;
@@ -51,8 +51,8 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in Optimizer::new().rules {
         match rule.name() {
             "eliminate_duplicated_expr" => rules.push(Arc::new(SortKeysRule(rule))),
-            "extract_equijoin_predicate" => rules.push(Arc::new(EquijoinRule(rule))),
-            "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule(rule))),
+            "extract_equijoin_predicate" => rules.push(Arc::new(NullEqualityRule::of_equalities(rule))),
+            "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule::of_cross_joins(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => {
                 rules.extend([each_node(empty_groups::RULE), each_node(computed_not_in::RULE), rule]);
