@@ -21,7 +21,9 @@ use crate::check::{self, Explanation, Receipt};
 use crate::deliver::{Prepared, Replan, RunningQuery, Started};
 use crate::error::from_datafusion;
 use crate::execute::{self, PeakPool, SharedPlanner, SourceScanExec, SourceScanPlanner};
-use crate::fuse::{CountedJoin, EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins, has_lookup, reading_ms};
+use crate::fuse::{
+    CountedJoin, EitherPlanner, JoinCountPlanner, ShipKeysRule, count_joins, has_lookup, reading_ms, windows_ms,
+};
 use crate::guardrails::{self, SortLimit};
 use crate::products::Checked;
 use crate::pushdown::{CutPlan, shared_parts};
@@ -306,7 +308,8 @@ impl Engine {
         context: &QueryContext,
         session: &SessionState,
     ) -> Result<PhysicalPlan> {
-        let logical = plan::with_equal_scales(logical).map_err(from_datafusion)?;
+        let finish = &mut |node| plan::equal_scales(node)?.transform_data(plan::guards::one_zero);
+        let logical = pushdown::transform_up_with_shared(logical, finish).map_err(from_datafusion)?;
         let scans = SourceScanPlanner::new(context.clone());
         let made = match self.physical_over(scans, logical.clone(), session).await {
             // Only estimates are worse without what is known of the values.
@@ -373,7 +376,7 @@ impl Engine {
         let logical = Box::pin(self.with_sizes(logical, &options.user)).await?;
         let once = match settings.shared_rows {
             Strategy::Never => None,
-            wish => plan::read_once(&logical, wish == Strategy::Always).map_err(from_datafusion)?,
+            _ => plan::read_once(&logical).map_err(from_datafusion)?,
         };
         let cut = |logical| pushdown::push_down(pushdown::order_joins(logical, settings, &session)?, settings);
         let CutPlan { apart, shared } = cut(logical)?;
@@ -403,7 +406,8 @@ impl Engine {
         }
         if let Some(CutPlan { apart, shared }) = once {
             let once = self.physical(shared.unwrap_or(apart), &context, &session).await?;
-            if always || reading_ms(&once.plan) < reading_ms(&chosen.plan) {
+            let cost = |plan| reading_ms(plan) + windows_ms(plan);
+            if always || cost(&once.plan) < cost(&chosen.plan) {
                 chosen = once;
             }
         }

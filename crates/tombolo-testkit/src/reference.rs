@@ -59,6 +59,7 @@ impl Reference {
         reference.0.add_analyzer_rule(Arc::new(guards::InListRule));
         reference.0.add_analyzer_rule(Arc::new(guards::CorrelatedNamesRule));
         reference.0.add_analyzer_rule(Arc::new(MinusOfBitsRule));
+        reference.0.add_analyzer_rule(Arc::new(OneZeroRule));
         reference
     }
 
@@ -150,6 +151,20 @@ impl AnalyzerRule for MinusOfBitsRule {
 
     fn name(&self) -> &'static str {
         "MinusOfBitsRule"
+    }
+}
+
+/// What the engine does with the parts that are not pushed down.
+#[derive(Debug)]
+struct OneZeroRule;
+
+impl AnalyzerRule for OneZeroRule {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(guards::one_zero)?.data)
+    }
+
+    fn name(&self) -> &'static str {
+        "OneZeroRule"
     }
 }
 

@@ -12,5 +12,5 @@ mod tally;
 pub use count_exec::{Counter, JoinCountExec, JoinCountPlanner};
 pub use count_node::{CountedJoin, JoinStrategy, count_joins};
 pub use either_exec::{EitherExec, EitherPlanner};
-pub use ship::{CollectKeysExec, LookupJoinExec, ShipKeysRule, has_lookup, reading_ms};
+pub use ship::{CollectKeysExec, LookupJoinExec, ShipKeysRule, has_lookup, reading_ms, windows_ms};
 pub use tally::{JoinCounts, JoinTally, SideCounts, Which};

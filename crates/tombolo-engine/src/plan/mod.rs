@@ -46,7 +46,7 @@ pub(crate) use keys::{KeyConversion, compare_keys, is_across, is_text, safely, w
 pub(crate) use names::named_output;
 pub(crate) use origin::{BaseColumn, Origin, base_column, origin};
 pub(crate) use read_once::read_once;
-pub(crate) use scales::with_equal_scales;
+pub(crate) use scales::equal_scales;
 pub(crate) use session::new_session;
 pub(crate) use size::{estimated_rows, is_of_one_table};
 pub(crate) use text::{expr_text, join_texts, type_text};

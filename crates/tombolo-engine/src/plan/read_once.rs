@@ -21,20 +21,15 @@ use datafusion::logical_expr::{
 };
 
 use super::origin::BaseTable;
-use super::size::estimated_rows;
-
-/// The rows are sorted by their keys, which only pays where they are few beside those of the table.
-const MOST_ROWS_OF_THE_TABLE: f64 = 0.1;
 
 /// Sums of so many digits cannot overflow in an average, however often each row stands there.
 const MOST_DIGITS: u8 = 18;
 
-/// The plan in which such groups are computed over the rows beside them; `None` where there are none. With `always`, also where that is
-/// not expected to pay.
-pub(crate) fn read_once(plan: &LogicalPlan, always: bool) -> Result<Option<LogicalPlan>> {
+/// The plan in which such groups are computed over the rows beside them; `None` where there are none. Whether that pays is not asked.
+pub(crate) fn read_once(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let rewritten = plan.clone().transform_up(|node| {
         let LogicalPlan::Join(join) = &node else { return Ok(Transformed::no(node)) };
-        Ok(match over_rows(join, always)? {
+        Ok(match over_rows(join)? {
             Some(over_rows) => Transformed::yes(over_rows),
             None => Transformed::no(node),
         })
@@ -46,7 +41,7 @@ pub(crate) fn read_once(plan: &LogicalPlan, always: bool) -> Result<Option<Logic
     Ok(made.schema().logically_equivalent_names_and_types(plan.schema()).then_some(made))
 }
 
-fn over_rows(join: &Join, always: bool) -> Result<Option<LogicalPlan>> {
+fn over_rows(join: &Join) -> Result<Option<LogicalPlan>> {
     if join.join_type != JoinType::Inner || join.null_equality != NullEquality::NullEqualsNothing {
         return Ok(None);
     }
@@ -55,22 +50,14 @@ fn over_rows(join: &Join, always: bool) -> Result<Option<LogicalPlan>> {
         let Some(found) = Rows::of(rows, &groups) else { continue };
         let pairs = join.on.iter().map(|(left, right)| if groups_are_left { (right, left) } else { (left, right) });
         let Some((keys, equal)) = groups.matched(pairs, &found, &join.schema) else { continue };
-        let is_small = || {
-            let (few, all) = (estimated_rows(rows)?, estimated_rows(groups.table)?);
-            (few <= all * MOST_ROWS_OF_THE_TABLE).then_some(())
-        };
-        if always || is_small().is_some() {
-            let filter = equal.into_iter().chain(join.filter.clone()).reduce(Expr::and);
-            return groups.over(&join.schema, filter, rows, &found, &keys);
-        }
+        let filter = equal.into_iter().chain(join.filter.clone()).reduce(Expr::and);
+        return groups.over(&join.schema, filter, rows, &found, &keys);
     }
     Ok(None)
 }
 
 /// Groups of a table by some of its columns, as they are.
 struct Groups<'a> {
-    /// The plan that reads the table.
-    table: &'a LogicalPlan,
     base: BaseTable,
     /// The conditions on its rows, with columns by their names alone.
     conditions: Vec<Expr>,
@@ -123,7 +110,7 @@ impl<'a> Groups<'a> {
         let made = (0..keys.len()).map(|index| stand_in('k', index));
         let made = made.chain((0..calls.len()).map(|index| stand_in('a', index)));
         let outputs = aggregate.schema.columns().into_iter().zip(made).collect();
-        Some(Self { table: &aggregate.input, base: BaseTable::of(scan)?, conditions, keys, calls, outputs })
+        Some(Self { base: BaseTable::of(scan)?, conditions, keys, calls, outputs })
     }
 
     /// The column of the rows that each key equals, where the pairs of a join are of all keys, and what else they want to be equal.

@@ -1,7 +1,7 @@
 //! Decimals that are added at one scale.
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
@@ -10,15 +10,12 @@ use super::guards::each_expression;
 
 /// Gives a constant that a decimal is added to or taken from the decimal's scale: `1 - discount` is `1.00 - discount`. The result is of the
 /// same type; Arrow multiplies every value on both sides by a power of ten, with a check, where the scales differ.
-pub(crate) fn with_equal_scales(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_up_with_subqueries(|plan| {
-        if !has_sums_with_decimals(&plan)? {
-            return Ok(Transformed::no(plan));
-        }
-        let schema = merge_schema(&plan.inputs());
-        each_expression(plan, |expr| rescaled(expr, &schema))
-    });
-    rewritten.data()
+pub(crate) fn equal_scales(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if !has_sums_with_decimals(&plan)? {
+        return Ok(Transformed::no(plan));
+    }
+    let schema = merge_schema(&plan.inputs());
+    each_expression(plan, |expr| rescaled(expr, &schema))
 }
 
 fn has_sums_with_decimals(plan: &LogicalPlan) -> Result<bool> {

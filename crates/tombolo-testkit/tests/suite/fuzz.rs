@@ -58,7 +58,7 @@ async fn queries_made_at_random_over_postgres_are_answered_alike_in_all_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_made_at_random_over_mysql_are_answered_alike_in_all_ways() {
+async fn queries_made_at_random_over_mysql57_are_answered_alike_in_all_ways() {
     over_mysql(MysqlHarness::MYSQL57).await;
 }
 

@@ -103,6 +103,20 @@ async fn groups_of_a_table_are_computed_over_its_rows_beside_them() {
 }
 
 #[tokio::test]
+async fn a_table_is_read_once_where_the_rows_beside_its_groups_are_few() {
+    let mut lab = lab().await;
+    lab.memory("crm", "main", "few", rows("SELECT value AS id FROM generate_series(7, 9)").await);
+    // Of all customers, all rows would be sorted.
+    for (customers, read) in [("few", 2), ("customers", 3)] {
+        let sql = format!(
+            "SELECT s.id FROM lake.sales s JOIN crm.{customers} c ON c.id = s.customer_id
+             WHERE s.price < (SELECT 0.5 * avg(price) FROM lake.sales t WHERE t.customer_id = c.id)"
+        );
+        assert_eq!(with(&lab, Strategy::Adaptive, &sql).await.receipt.sub_queries.len(), read, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn groups_that_the_rows_do_not_have_whole_are_read_by_themselves() {
     let lab = lab().await;
     let joined = "SELECT s.id FROM lake.sales s JOIN crm.customers c ON c.id = s.customer_id";

@@ -2,8 +2,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::utils::normalize_float_zero;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -114,27 +116,25 @@ impl KeyCollector {
         let mut groups = Vec::new();
         while let Some(batch) = input.next().await {
             let batch = batch?;
-            keys.add(self.keys_of(&batch)?, self.max_keys, &mut groups)?;
+            keys.add(without_nulls(evaluated(&self.exprs, &batch)?)?, self.max_keys, &mut groups)?;
             buffer.lock().unwrap_or_else(PoisonError::into_inner).push(batch)?;
         }
         keys.found()
     }
+}
 
-    /// The keys of a batch, without those that have a null: they match nothing.
-    fn keys_of(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-        let arrays = self.exprs.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows()));
-        let arrays = arrays.collect::<Result<Vec<_>>>()?;
-        let nulls = arrays.iter().fold(None, |nulls, array| {
-            arrow::buffer::NullBuffer::union(nulls.as_ref(), array.logical_nulls().as_ref())
-        });
-        match nulls.filter(|nulls| nulls.null_count() > 0) {
-            None => Ok(arrays),
-            Some(nulls) => {
-                let kept = BooleanArray::new(nulls.into_inner(), None);
-                Ok(arrays.iter().map(|array| filter(array, &kept)).collect::<std::result::Result<_, _>>()?)
-            }
-        }
-    }
+/// The values of keys over the rows of a batch. A negative zero is a zero, as it is for the join.
+pub(super) fn evaluated(exprs: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    let values = exprs.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows()));
+    values.map(|values| Ok(normalize_float_zero(&values?))).collect()
+}
+
+/// Keys without those that have a null: they match nothing.
+pub(super) fn without_nulls(keys: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
+    let nulls = keys.iter().fold(None, |nulls, key| NullBuffer::union(nulls.as_ref(), key.logical_nulls().as_ref()));
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return Ok(keys) };
+    let kept = BooleanArray::new(nulls.into_inner(), None);
+    Ok(keys.iter().map(|key| filter(key, &kept)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// The distinct keys so far, or why they are no longer kept.

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use tombolo_connector::Scan;
 
-use crate::cost::{KeyTarget, distinct, is_indexed, largest_table};
+use super::rule::estimated_rows;
+use crate::cost::{KeyTarget, ROW_WINDOWED, distinct, is_indexed, largest_table};
 use crate::execute::{SourceScanExec, inputs};
 
 /// What is known of a scan whose output columns `columns` are compared with keys. `partners` is the number of distinct keys
@@ -36,10 +38,19 @@ pub(super) fn target(
 /// The milliseconds that it is expected to take to read all sub-queries of a plan, each with keys where those are expected to pay.
 pub fn reading_ms(plan: &Arc<dyn ExecutionPlan>) -> f64 {
     let own = plan.downcast_ref::<SourceScanExec>().map_or(0.0, |scan| {
-        let by_keys = scan.supplies().into_iter().map(|supply| supply.report().ship_ms);
-        by_keys.fold(read_all_ms(scan), f64::min)
+        // Where rows are compared with keys here, all of them are read.
+        let supplies = if scan.takes_keys() { scan.supplies() } else { Vec::new() };
+        supplies.into_iter().map(|supply| supply.report().ship_ms).fold(read_all_ms(scan), f64::min)
     });
     own + inputs(plan).into_iter().map(reading_ms).sum::<f64>()
+}
+
+/// The milliseconds that the windows of a plan are expected to take, and the sorts below them; without end where nothing is known of their
+/// rows.
+pub fn windows_ms(plan: &Arc<dyn ExecutionPlan>) -> f64 {
+    let is_window = plan.is::<WindowAggExec>() || plan.is::<BoundedWindowAggExec>();
+    let own = if is_window { estimated_rows(plan).map_or(f64::INFINITY, |rows| rows * ROW_WINDOWED) } else { 0.0 };
+    own + inputs(plan).into_iter().map(windows_ms).sum::<f64>()
 }
 
 /// The milliseconds that it is expected to take to read a scan without keys.

@@ -21,7 +21,7 @@ mod rule;
 mod shipment;
 
 pub(super) use cost::read_all_ms;
-pub use cost::reading_ms;
+pub use cost::{reading_ms, windows_ms};
 pub use exec::CollectKeysExec;
 pub use lookup::{LookupJoinExec, has_lookup};
 pub use rule::ShipKeysRule;

@@ -15,7 +15,9 @@ mod literal_sides;
 mod misjudged;
 mod null_equality;
 mod one_row;
+mod one_zero;
 mod optional;
+mod partition_order;
 mod rule;
 mod single_values;
 mod skip_order;
@@ -39,6 +41,7 @@ pub(crate) use misjudged::is_misjudged;
 pub use misjudged::{careful_order, is_out_of_order};
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
+pub use one_zero::one_zero;
 use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten, each_expression};
@@ -81,7 +84,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     });
     let before = [single_values::RULE, union_order::RULE, constants::RULE, skip_order::FIRST, skip_order::ABOVE]
         .map(each_operator);
-    let after = [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE].map(each_operator);
+    let after =
+        [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE, partition_order::RULE].map(each_operator);
     before.into_iter().chain(theirs).chain(after).collect()
 }
 

@@ -1,15 +1,16 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array};
-use arrow::buffer::NullBuffer;
-use arrow::compute::{filter, filter_record_batch, interleave_record_batch, take};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{filter_record_batch, interleave_record_batch, take};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
+
+use crate::fuse::ship::collect::evaluated;
 
 /// Rows of answers in a batch that is made of them.
 const BATCH: usize = 8192;
@@ -191,19 +192,6 @@ impl Answers {
             self.memory.shrink(current.bytes);
         }
     }
-}
-
-/// The values of expressions over the rows of a batch.
-pub(super) fn evaluated(exprs: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-    exprs.iter().map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows())).collect()
-}
-
-/// Keys without those that have a null: they match nothing.
-pub(super) fn without_nulls(keys: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
-    let nulls = keys.iter().fold(None, |nulls, key| NullBuffer::union(nulls.as_ref(), key.logical_nulls().as_ref()));
-    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return Ok(keys) };
-    let kept = BooleanArray::new(nulls.into_inner(), None);
-    Ok(keys.iter().map(|key| filter(key, &kept)).collect::<std::result::Result<_, _>>()?)
 }
 
 #[cfg(test)]

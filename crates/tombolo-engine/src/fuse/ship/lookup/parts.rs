@@ -18,11 +18,12 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::stream::{self, try_unfold};
 use futures::{StreamExt, TryStreamExt};
 
-use super::answers::{Answers, Split, evaluated, without_nulls};
+use super::answers::{Answers, Split};
 use super::choose::GROWTH;
 use super::exec::{LookupJoinExec, single};
 use crate::execute::{Buffer, KeySupply};
 use crate::fuse::ship::collect::KeyCollector;
+use crate::fuse::ship::collect::{evaluated, without_nulls};
 use crate::fuse::ship::rule::{Join, Plan, is_compared_here};
 use crate::fuse::ship::shipment::Shipment;
 

@@ -1,0 +1,148 @@
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, Case, InList, Sort as SortExpr, WindowFunction,
+};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sort};
+
+use super::rule::each_expression;
+
+/// Has a negative zero be a zero wherever a node tells values apart.
+///
+/// DataFusion compares, joins and groups by floats so, but keeps lists of constants, the branches of a simple CASE, what DISTINCT
+/// aggregates have seen, `nullif`, and the keys of sorts and windows by their bits: `round(-0.2) IN (0, 1, 2, 3, 4)` is false there, and
+/// `ORDER BY f, id` has all negative zeros before all others.
+///
+/// For what is left of a plan whose sub-queries are cut off: sources need none of it.
+///
+/// # Errors
+/// Where a type cannot be found out.
+pub fn one_zero(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let is_sort = matches!(plan, LogicalPlan::Sort(_));
+    let tells_apart = |expr: &Expr| expr.exists(|expr| Ok(tells_apart(expr))).unwrap_or_default();
+    if !is_sort && !plan.expressions().iter().any(tells_apart) {
+        return Ok(Transformed::no(plan));
+    }
+    let schema = merge_schema(&plan.inputs());
+    let rewritten = each_expression(plan, |expr| rewrite(expr, &schema))?;
+    rewritten.transform_data(|plan| match plan {
+        // A leaf that has such an order says so of the columns as they are.
+        LogicalPlan::Sort(sort) if !matches!(*sort.input, LogicalPlan::Extension(_)) => sorted(sort, &schema),
+        other => Ok(Transformed::no(other)),
+    })
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::InList(InList { expr, mut list, negated }) => {
+            let other = list.iter().find_map(|item| with_other_sign(item)).filter(|other| !list.contains(other));
+            let is_changed = other.is_some();
+            list.extend(other);
+            Transformed::new_transformed(Expr::InList(InList { expr, list, negated }), is_changed)
+        }
+        Expr::Case(Case { expr: Some(value), when_then_expr, else_expr }) if is_steady_float(&value, schema) => {
+            let when = |(when, then): (Box<Expr>, Box<Expr>)| (Box::new((*value).clone().eq(*when)), then);
+            let when_then_expr = when_then_expr.into_iter().map(when).collect();
+            Transformed::yes(Expr::Case(Case { expr: None, when_then_expr, else_expr }))
+        }
+        Expr::ScalarFunction(call) if call.name() == "nullif" => match <[Expr; 2]>::try_from(call.args.clone()) {
+            Ok([value, none]) if is_steady_float(&value, schema) => {
+                let null = Expr::Literal(ScalarValue::try_from(value.get_type(schema)?)?, None);
+                let when_then_expr = vec![(Box::new(value.clone().eq(none)), Box::new(null))];
+                Transformed::yes(Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(Box::new(value)) }))
+            }
+            _ => Transformed::no(Expr::ScalarFunction(call)),
+        },
+        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
+            let args = if distinct { each(args, |arg| plus_zero(arg, schema))? } else { Transformed::no(args) };
+            let order_by = each(order_by, |key| key_plus_zero(key, schema))?;
+            let is_changed = args.transformed || order_by.transformed;
+            let (args, order_by) = (args.data, order_by.data);
+            let params = AggregateFunctionParams { args, distinct, filter, order_by, null_treatment };
+            Transformed::new_transformed(Expr::AggregateFunction(AggregateFunction { func, params }), is_changed)
+        }
+        Expr::WindowFunction(call) => {
+            let WindowFunction { fun, mut params } = *call;
+            let partition_by = each(params.partition_by, |key| plus_zero(key, schema))?;
+            let order_by = each(params.order_by, |key| key_plus_zero(key, schema))?;
+            let is_changed = partition_by.transformed || order_by.transformed;
+            (params.partition_by, params.order_by) = (partition_by.data, order_by.data);
+            Transformed::new_transformed(Expr::from(WindowFunction { fun, params }), is_changed)
+        }
+        other => Transformed::no(other),
+    })
+}
+
+/// Among equals of the last key any may come first.
+fn sorted(sort: Sort, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    let Sort { mut expr, input, fetch } = sort;
+    let last = expr.pop();
+    let expr = each(expr, |key| key_plus_zero(key, schema))?;
+    Ok(expr.update_data(|mut expr| {
+        expr.extend(last);
+        LogicalPlan::Sort(Sort { expr, input, fetch })
+    }))
+}
+
+/// Whether an expression is of a kind that is rewritten where floats are in it.
+fn tells_apart(expr: &Expr) -> bool {
+    match expr {
+        Expr::InList(list) => list.list.iter().any(|item| with_other_sign(item).is_some()),
+        Expr::Case(case) => case.expr.is_some(),
+        Expr::ScalarFunction(call) => call.name() == "nullif",
+        Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
+        Expr::WindowFunction(_) => true,
+        _ => false,
+    }
+}
+
+/// The negative zero of a zero, or the other way round.
+fn with_other_sign(expr: &Expr) -> Option<Expr> {
+    let Expr::Literal(value, metadata) = expr else { return None };
+    let other = match value {
+        ScalarValue::Float16(Some(zero)) if f32::from(*zero) == 0.0 => ScalarValue::Float16(Some(-*zero)),
+        ScalarValue::Float32(Some(zero)) if *zero == 0.0 => ScalarValue::Float32(Some(-zero)),
+        ScalarValue::Float64(Some(zero)) if *zero == 0.0 => ScalarValue::Float64(Some(-zero)),
+        _ => return None,
+    };
+    Some(Expr::Literal(other, metadata.clone()))
+}
+
+fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|kind| kind.is_floating())
+}
+
+/// Whether it is a float that is the same each time that it is computed.
+fn is_steady_float(expr: &Expr, schema: &DFSchema) -> bool {
+    is_float(expr, schema) && !expr.is_volatile()
+}
+
+/// A float without negative zeros: added to a zero, a negative zero is one.
+fn plus_zero(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if !is_float(&expr, schema) || matches!(expr, Expr::Literal(..)) {
+        return Ok(Transformed::no(expr));
+    }
+    let zero = Expr::Literal(ScalarValue::new_zero(&expr.get_type(schema)?)?, None);
+    if matches!(&expr, Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, right, .. }) if **right == zero) {
+        return Ok(Transformed::no(expr));
+    }
+    Ok(Transformed::yes(expr + zero))
+}
+
+fn key_plus_zero(key: SortExpr, schema: &DFSchema) -> Result<Transformed<SortExpr>> {
+    let SortExpr { expr, asc, nulls_first } = key;
+    Ok(plus_zero(expr, schema)?.update_data(|expr| SortExpr { expr, asc, nulls_first }))
+}
+
+fn each<T>(items: Vec<T>, rewrite: impl Fn(T) -> Result<Transformed<T>>) -> Result<Transformed<Vec<T>>> {
+    let mut is_changed = false;
+    let items = items.into_iter().map(|item| {
+        let rewritten = rewrite(item)?;
+        is_changed |= rewritten.transformed;
+        Ok(rewritten.data)
+    });
+    let items = items.collect::<Result<_>>()?;
+    Ok(Transformed::new_transformed(items, is_changed))
+}
