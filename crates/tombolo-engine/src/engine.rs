@@ -26,7 +26,7 @@ use crate::fuse::{
 };
 use crate::guardrails::{self, SortLimit};
 use crate::products::Checked;
-use crate::pushdown::{CutPlan, shared_parts};
+use crate::pushdown::{CutPlan, SourceScan, shared_parts};
 use crate::settings::{PushdownRule, Settings, Strategy};
 use crate::{parse, plan, policy, pushdown};
 
@@ -308,7 +308,9 @@ impl Engine {
         context: &QueryContext,
         session: &SessionState,
     ) -> Result<PhysicalPlan> {
-        let finish = &mut |node| plan::equal_scales(node)?.transform_data(plan::guards::one_zero);
+        let comes_in_order = |plan: &_| SourceScan::of(plan).is_some_and(|scan| !scan.order.is_empty());
+        let finish =
+            &mut |node| plan::equal_scales(node)?.transform_data(|node| plan::guards::one_zero(node, comes_in_order));
         let logical = pushdown::transform_up_with_shared(logical, finish).map_err(from_datafusion)?;
         let scans = SourceScanPlanner::new(context.clone());
         let made = match self.physical_over(scans, logical.clone(), session).await {
@@ -406,8 +408,9 @@ impl Engine {
         }
         if let Some(CutPlan { apart, shared }) = once {
             let once = self.physical(shared.unwrap_or(apart), &context, &session).await?;
-            let cost = |plan| reading_ms(plan) + windows_ms(plan);
-            if always || cost(&once.plan) < cost(&chosen.plan) {
+            // What a window takes is known of those that are computed here.
+            let windows = windows_ms(&once.plan) - windows_ms(&chosen.plan);
+            if always || (windows > 0.0 && reading_ms(&once.plan) + windows < reading_ms(&chosen.plan)) {
                 chosen = once;
             }
         }

@@ -30,7 +30,7 @@ const MOST_ANSWER_BYTES: usize = 1 << 30;
 /// What is said of a larger one.
 pub(crate) const TOO_LARGE: &str = "the answer is larger than is kept";
 
-/// Plain DataFusion, whose schemas are named like the sources of a lab, so that it takes the same statements.
+/// Plain DataFusion but for its two zeros, whose schemas are named like the sources of a lab, so that it takes the same statements.
 #[derive(Clone)]
 pub struct Reference(SessionContext);
 
@@ -59,7 +59,6 @@ impl Reference {
         reference.0.add_analyzer_rule(Arc::new(guards::InListRule));
         reference.0.add_analyzer_rule(Arc::new(guards::CorrelatedNamesRule));
         reference.0.add_analyzer_rule(Arc::new(MinusOfBitsRule));
-        reference.0.add_analyzer_rule(Arc::new(OneZeroRule));
         reference
     }
 
@@ -74,7 +73,9 @@ impl Reference {
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(MOST_MEMORY, 1.0).build_arc().unwrap();
         let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
         let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
-        Self(SessionContext::new_with_state(state.build()))
+        let context = SessionContext::new_with_state(state.build());
+        context.add_analyzer_rule(Arc::new(OneZeroRule));
+        Self(context)
     }
 
     /// Adds a table of batches.
@@ -154,13 +155,13 @@ impl AnalyzerRule for MinusOfBitsRule {
     }
 }
 
-/// What the engine does with the parts that are not pushed down.
+/// Has a negative zero be a zero, as sources do and plain DataFusion does not everywhere.
 #[derive(Debug)]
 struct OneZeroRule;
 
 impl AnalyzerRule for OneZeroRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(guards::one_zero)?.data)
+        Ok(plan.transform_up_with_subqueries(|plan| guards::one_zero(plan, |_| false))?.data)
     }
 
     fn name(&self) -> &'static str {

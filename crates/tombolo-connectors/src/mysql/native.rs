@@ -40,6 +40,8 @@ pub(super) struct MysqlDialect {
     pub(super) has_windows: bool,
     /// Whether it gives wrong rows where one select has windows of several orders, as MariaDB 10.11 does.
     pub(super) confuses_windows: bool,
+    /// Whether it keeps a negative zero as one, as MariaDB does not.
+    pub(super) has_two_zeros: bool,
     /// The part that is read of the one table.
     pub(super) part: Option<KeyRange>,
 }
@@ -88,7 +90,6 @@ impl Dialect for MysqlDialect {
             doubt: unknown,
             collation: profile.collation,
             converts: profile.is_label,
-            negative_zero: data_type.is_floating(),
             magnitude: profile.max_bytes.map(|bytes| bytes as f64),
             origin: Some(format!("`{}` of `{}`", column.field.name(), table.table()).into()),
             ..Facts::new(data_type.clone())
@@ -196,7 +197,10 @@ impl Dialect for MysqlDialect {
         }
     }
 
-    fn sortable(&self, value: &Value) -> Shipped<()> {
+    fn sortable(&self, value: &Value, comparison: Comparison) -> Shipped<()> {
+        if comparison == Comparison::Equality && value.facts.data_type.is_floating() && self.has_two_zeros {
+            return Err("MySQL may put a negative zero into another group than zero".to_owned());
+        }
         let is_string = is_text(&value.facts.data_type) || value.facts.data_type == DataType::Binary;
         let fits = value.facts.magnitude.is_some_and(|bytes| bytes <= MAX_SORTED_BYTES);
         if !is_string || fits || value.literal.is_some() {
@@ -567,8 +571,7 @@ fn natural(value: &Value) -> Shipped<()> {
 }
 
 fn double(value: &Value) -> Value {
-    let facts = Facts { negative_zero: value.facts.data_type.is_floating(), ..Facts::new(DataType::Float64) };
-    Value::new(format!("{} + 0e0", value.at(Level::Add)), Level::Add, facts)
+    Value::new(format!("{} + 0e0", value.at(Level::Add)), Level::Add, Facts::new(DataType::Float64))
 }
 
 fn widens(from: &DataType, to: &DataType) -> bool {

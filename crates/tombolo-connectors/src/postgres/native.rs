@@ -70,7 +70,6 @@ impl Dialect for PostgresDialect {
             collation: profile.collation,
             // No text of PostgreSQL has a NUL character.
             nul_free: true,
-            negative_zero: data_type.is_floating(),
             origin: Some(format!("`{}` of `{}`", column.field.name(), table.table()).into()),
             ..Facts::new(data_type.clone())
         }
@@ -275,9 +274,7 @@ impl Dialect for PostgresDialect {
         if !is_same {
             return unlike();
         }
-        let negative_zero = from.is_floating();
-        let facts =
-            Facts { nul_free: true, negative_zero, collation: self.default_collation(), ..Facts::new(to.clone()) };
+        let facts = Facts { nul_free: true, collation: self.default_collation(), ..Facts::new(to.clone()) };
         Ok(Value::atom(format!("{}::{name}", value.at(Level::Atom)), facts))
     }
 

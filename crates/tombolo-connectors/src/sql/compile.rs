@@ -8,7 +8,7 @@ use tombolo_connector::{Error, KeyBatch, Result, Scan, ScanTable};
 use super::block::{Block, From, OrderKey, Relation, RowSource};
 use super::dialect::{Comparison, Dialect};
 use super::expression::{Printer, Scope};
-use super::value::{Facts, Form, Level, Shipped, Value};
+use super::value::{Facts, Form, Level, OF_FLOAT_SUMS, Shipped, Value};
 
 /// A computed column whose text is longer than this is computed once, in a derived table, and then named.
 const LONGEST_REPEATED_TEXT: usize = 400;
@@ -282,15 +282,15 @@ impl<'d> Compiler<'d> {
 
     /// The text of a value where equal values fall together: in GROUP BY, ORDER BY and DISTINCT.
     pub(super) fn grouping_text(&self, value: &Value, comparison: Comparison) -> Shipped<String> {
-        if value.facts.negative_zero {
-            return Err("a negative zero equals zero in the source and is less than it here".to_owned());
+        if value.facts.is_float_sum {
+            return Err(OF_FLOAT_SUMS.to_owned());
         }
         self.dialect.comparable(value, comparison)
     }
 
     /// The same, where the source sorts by it.
     pub(super) fn sorting_text(&self, value: &Value, comparison: Comparison) -> Shipped<String> {
-        self.dialect.sortable(value)?;
+        self.dialect.sortable(value, comparison)?;
         self.grouping_text(value, comparison)
     }
 

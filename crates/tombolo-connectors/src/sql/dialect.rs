@@ -64,11 +64,12 @@ pub trait Dialect: Debug + Send + Sync {
     /// Where the source's comparison differs.
     fn comparable(&self, value: &Value, comparison: Comparison) -> Shipped<String>;
 
-    /// Refuses to sort or group by a value of which the source would look at a part alone.
+    /// Refuses to sort or group by a value of which the source would look at a part alone, or at how it is stored. Values that are grouped
+    /// are compared for equality.
     ///
     /// # Errors
     /// With the reason.
-    fn sortable(&self, _value: &Value) -> Shipped<()> {
+    fn sortable(&self, _value: &Value, _comparison: Comparison) -> Shipped<()> {
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 
 use super::dialect::{Comparison, Dialect, literal_value, parse_like, scalar_text};
-use super::value::{Facts, Form, Level, Shipped, Value, same_values};
+use super::value::{Facts, Form, Level, OF_FLOAT_SUMS, Shipped, Value, same_values};
 
 /// The columns that an expression may name: the values of each input, by position in its schema.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ impl Printer<'_> {
                 inner.trusted()?;
                 let zero = ScalarValue::new_zero(&inner.facts.data_type).map_err(|error| error.to_string())?;
                 if inner.facts.data_type.is_floating() {
-                    return Err("the negative of a float may be a negative zero, which compares differently".to_owned());
+                    return Err("the negative of a zero is another zero here, by which a division is infinite with another sign".to_owned());
                 }
                 let data_type = inner.facts.data_type.clone();
                 let zero = literal_value(self.dialect, &zero, Form::NATURAL)?;
@@ -150,7 +150,8 @@ impl Printer<'_> {
                 let result = BinaryTypeCoercer::new(types.0, &binary.op, types.1)
                     .get_result_type()
                     .map_err(|error| error.strip_backtrace())?;
-                self.dialect.arithmetic(&left, binary.op, &right, &result)
+                let value = self.dialect.arithmetic(&left, binary.op, &right, &result)?;
+                Ok(made_of(value, &[left, right]))
             }
         }
     }
@@ -193,8 +194,8 @@ impl Printer<'_> {
                 ));
             }
             for (value, other) in [(&left, &right), (&right, &left)] {
-                if value.facts.negative_zero && !is_nonzero_literal(other) {
-                    return Err("a negative zero equals zero in the source and is less than it here".to_owned());
+                if value.facts.is_float_sum && other.literal.is_none() {
+                    return Err(OF_FLOAT_SUMS.to_owned());
                 }
             }
         }
@@ -336,7 +337,7 @@ impl Printer<'_> {
             return literal_value(self.dialect, &literal, Form::NATURAL);
         }
         value.trusted()?;
-        self.dialect.cast(&value, to)
+        Ok(made_of(self.dialect.cast(&value, to)?, &[value]))
     }
 
     fn function(self, function: &ScalarFunction, scope: &Scope<'_>) -> Shipped {
@@ -363,10 +364,16 @@ impl Printer<'_> {
                 for argument in arguments.iter() {
                     argument.trusted()?;
                 }
-                self.dialect.function(name, arguments)
+                Ok(made_of(self.dialect.function(name, arguments)?, arguments))
             }
         }
     }
+}
+
+/// A value with what its facts have of those that it is computed of.
+fn made_of(mut value: Value, of: &[Value]) -> Value {
+    value.facts.is_float_sum |= of.iter().any(|value| value.facts.is_float_sum);
+    value
 }
 
 fn is_comparison(operator: Operator) -> bool {
@@ -381,10 +388,6 @@ fn is_comparison(operator: Operator) -> bool {
             | Operator::IsDistinctFrom
             | Operator::IsNotDistinctFrom
     )
-}
-
-fn is_nonzero_literal(value: &Value) -> bool {
-    matches!(value.literal, Some(ScalarValue::Float64(Some(number))) if number != 0.0)
 }
 
 /// Whether two types differ at most in their layout in memory, so that the source is asked for the same.

@@ -30,14 +30,17 @@ pub struct Facts {
     pub converts: bool,
     /// Whether text is known to hold no NUL character.
     pub nul_free: bool,
-    /// Whether a float may be a negative zero, which is equal to zero in a source and less than it here.
-    pub negative_zero: bool,
+    /// Whether it is made of a sum of floats, whose last digits depend on the order of the rows.
+    pub is_float_sum: bool,
     /// A bound that the absolute value of a number does not exceed (for a float it also means finite), or that the bytes of
     /// text do not.
     pub magnitude: Option<f64>,
     /// The stored column that the value comes from, as errors name it.
     pub origin: Option<Arc<str>>,
 }
+
+/// Why values of [`Facts::is_float_sum`] are compared here.
+pub(super) const OF_FLOAT_SUMS: &str = "the last digits of a sum of floats depend on the order of the rows";
 
 impl Facts {
     /// Facts of a value about which nothing is in doubt.
@@ -50,7 +53,7 @@ impl Facts {
             collation: None,
             converts: false,
             nul_free,
-            negative_zero: false,
+            is_float_sum: false,
             magnitude: None,
             origin: None,
         }
@@ -68,7 +71,7 @@ impl Facts {
             collation: self.collation.clone().or_else(|| other.collation.clone()),
             converts: self.converts || other.converts,
             nul_free: self.nul_free && other.nul_free,
-            negative_zero: self.negative_zero || other.negative_zero,
+            is_float_sum: self.is_float_sum || other.is_float_sum,
             origin: self.origin.clone().or_else(|| other.origin.clone()),
             magnitude: self.magnitude.zip(other.magnitude).map(|(a, b)| a.max(b)),
         })

@@ -125,7 +125,7 @@ fn describe(lease: &Lease<'_>, table: &TableRef, config: &Config) -> Result<Desc
         } else {
             let first = candidates(&column.declared).into_iter().next().unwrap_or(DataType::Utf8);
             let kept_by_sqlite = is_rowid || (declared.strict && is_strict_type(&column.declared));
-            (first, kept_by_sqlite, ColumnProfile { negative_zero: true, ..ColumnProfile::default() })
+            (first, kept_by_sqlite, ColumnProfile::default())
         };
         if !uniform && profile.doubt.is_none() {
             profile.doubt = Some(doubt_of(column, profile.verified));
@@ -336,11 +336,7 @@ pub(super) fn still_holds(lease: &Lease<'_>, description: &TableDescription, kno
         // Nothing was concluded from the values of a column that was in doubt or not read.
         !known.verified
             || known.doubt.is_some()
-            || (now.uniform
-                && form
-                && now.profile.nul_free >= known.nul_free
-                && now.profile.negative_zero <= known.negative_zero
-                && bound(&now.profile) <= bound(known))
+            || (now.uniform && form && now.profile.nul_free >= known.nul_free && bound(&now.profile) <= bound(known))
     }))
 }
 

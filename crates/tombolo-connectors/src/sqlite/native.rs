@@ -55,7 +55,6 @@ impl Dialect for SqliteDialect {
                 || (column.field.data_type() == &DataType::Float64
                     && Affinity::of(&column.remote_type) != Affinity::Real),
             nul_free: profile.nul_free || !is_text(column.field.data_type()),
-            negative_zero: profile.negative_zero && column.field.data_type().is_floating(),
             magnitude: if profile.verified { profile.magnitude } else { None },
             origin: Some(format!("`{name}` of `{}`", table.table().table).into()),
             ..Facts::new(column.field.data_type().clone())
@@ -198,7 +197,6 @@ impl Dialect for SqliteDialect {
                 if facts.magnitude.is_none() {
                     return Err(format!("`{operator}` on floats gives NULL in SQLite where it is not a number"));
                 }
-                facts.negative_zero = true;
             }
             other => return Err(format!("arithmetic on {other} is done here")),
         }

@@ -113,7 +113,7 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
         }
         // A sum of floats is as good in one order as in another; DISTINCT holds the two zeros to be one.
         ("sum" | "avg", DataType::Float64, DataType::Float64) if !call.distinct => {
-            Ok(Value::atom(call.standard(&argument.sql), Facts { negative_zero: true, ..facts }))
+            Ok(Value::atom(call.standard(&argument.sql), Facts { is_float_sum: true, ..facts }))
         }
         ("bool_and", DataType::Boolean, DataType::Boolean) => of(call.call("min", &argument.sql)),
         ("bool_or", DataType::Boolean, DataType::Boolean) => of(call.call("max", &argument.sql)),

@@ -15,8 +15,7 @@ pub(super) fn function(name: &str, arguments: &[Value]) -> Shipped {
         }
         ("floor" | "ceil", [number]) if number.facts.data_type == DataType::Float64 => {
             natural(number)?;
-            let facts = Facts { negative_zero: true, ..Facts::new(DataType::Float64) };
-            Ok(Value::atom(format!("{name}({})", number.sql), facts))
+            Ok(Value::atom(format!("{name}({})", number.sql), Facts::new(DataType::Float64)))
         }
         ("round" | "floor" | "ceil" | "trunc", _) => unlike("rounds by its own rules in PostgreSQL"),
         ("character_length" | "char_length" | "length", [text]) => {
@@ -111,12 +110,12 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
         }
         // A sum of floats is as good in one order as in another; DISTINCT holds the two zeros to be one.
         ("sum", DataType::Float64, DataType::Float64) if !call.distinct => {
-            Ok(Value::atom(call.standard(&argument.sql), Facts { negative_zero: true, ..facts }))
+            Ok(Value::atom(call.standard(&argument.sql), Facts { is_float_sum: true, ..facts }))
         }
         // PostgreSQL's own average adds the squares up too, and fails where they are infinite.
         ("avg", DataType::Float64, DataType::Float64) if !call.distinct => {
             let text = format!("{} / {}", call.call("sum", &argument.sql), call.call("count", &argument.sql));
-            Ok(Value::new(text, Level::Multiply, Facts { negative_zero: true, ..facts }))
+            Ok(Value::new(text, Level::Multiply, Facts { is_float_sum: true, ..facts }))
         }
         // Both compute about the mean, so that they differ in their last digits alone.
         ("stddev" | "stddev_pop" | "var" | "var_pop", DataType::Float64, DataType::Float64) if !call.distinct => {
@@ -125,7 +124,7 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
                 "var" => "var_samp",
                 name => name,
             };
-            Ok(Value::atom(call.call(function, &argument.sql), Facts { negative_zero: true, ..facts }))
+            Ok(Value::atom(call.call(function, &argument.sql), Facts { is_float_sum: true, ..facts }))
         }
         ("bool_and" | "bool_or", DataType::Boolean, DataType::Boolean) => of(call.standard(&argument.sql)),
         _ => Err(format!("aggregate `{}` of {} is computed here", call.name, argument.facts.data_type)),

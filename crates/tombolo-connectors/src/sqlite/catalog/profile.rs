@@ -30,7 +30,6 @@ pub(in crate::sqlite) struct ColumnProfile {
     /// The form of timestamps, or [`AS_TEXT`].
     pub(in crate::sqlite) form: Option<String>,
     pub(in crate::sqlite) nul_free: bool,
-    pub(in crate::sqlite) negative_zero: bool,
     /// A bound on the absolute values of numbers; absent where one is infinite or none was read. See [`roomy`].
     pub(in crate::sqlite) magnitude: Option<f64>,
     /// Whether SQLite would convert the other side of a comparison with this text.
@@ -51,7 +50,6 @@ pub(in crate::sqlite) struct Inspector {
     nulls: u64,
     bytes: u64,
     magnitude: f64,
-    negative_zero: bool,
     nul: bool,
 }
 
@@ -81,7 +79,7 @@ impl Inspector {
             .into_iter()
             .map(|data_type| Candidate { data_type, fits: true, uniform: true, form: None })
             .collect();
-        Self { candidates, nulls: 0, bytes: 0, magnitude: 0.0, negative_zero: false, nul: false }
+        Self { candidates, nulls: 0, bytes: 0, magnitude: 0.0, nul: false }
     }
 
     pub(in crate::sqlite) fn inspect(&mut self, value: ValueRef<'_>) {
@@ -96,7 +94,6 @@ impl Inspector {
             }
             ValueRef::Real(number) => {
                 self.magnitude = self.magnitude.max(number.abs());
-                self.negative_zero |= number == 0.0 && number.is_sign_negative();
                 self.bytes += 8;
             }
             ValueRef::Text(text) | ValueRef::Blob(text) => {
@@ -121,7 +118,6 @@ impl Inspector {
                 doubt: None,
                 form: candidate.form.flatten().map(|form| form.0.to_owned()),
                 nul_free: !self.nul,
-                negative_zero: self.negative_zero,
                 magnitude: self.magnitude.is_finite().then(|| roomy(self.magnitude)),
                 converts: text && !matches!(affinity, Affinity::Text | Affinity::Blob),
             },

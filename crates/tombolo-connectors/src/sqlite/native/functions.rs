@@ -61,11 +61,7 @@ pub(super) fn function(dialect: &SqliteDialect, name: &str, arguments: &[Value])
         }
         ("abs", [number]) => match number.facts.data_type {
             DataType::Int64 if number.facts.magnitude.is_some() => Ok(computed(number, format!("abs({})", number.sql))),
-            DataType::Float64 => {
-                let mut value = computed(number, format!("abs({})", as_real(number, Level::Or)));
-                value.facts.negative_zero = false;
-                Ok(value)
-            }
+            DataType::Float64 => Ok(computed(number, format!("abs({})", as_real(number, Level::Or)))),
             _ => unlike("of the least integer is an error in SQLite"),
         },
         ("date_part", [part, time]) => date_part(part, time),
@@ -86,10 +82,10 @@ pub(super) fn aggregate(_dialect: &SqliteDialect, call: &AggregateCall<'_>) -> S
         ("sum" | "avg", DataType::Float64, DataType::Float64) => {
             // A sum that becomes infinite on the way may end as a NaN, which SQLite turns into NULL.
             let finite = argument.facts.magnitude.is_some_and(|bound| bound < 1e290);
-            if !finite || (call.distinct && argument.facts.negative_zero) {
+            if !finite {
                 return Err(format!("`{}` of floats gives NULL in SQLite where it is not a number", call.name));
             }
-            let facts = Facts { negative_zero: true, ..facts };
+            let facts = Facts { is_float_sum: true, ..facts };
             Ok(Value::atom(call.standard(&as_real(argument, Level::Or)), facts))
         }
         // A double of up to 15 digits, times ten to its scale, is less than a half from the whole number that it stands for:

@@ -23,6 +23,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, expressions as
 
 pub(crate) use sum::checked_sum;
 
+use super::guards::without_plus_zero;
 use arithmetic::{CheckedArithmetic, Operation};
 
 /// Puts checked functions in place of the integer operations of a typed plan.
@@ -100,7 +101,7 @@ pub(crate) fn plain_physical(expr: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalEx
                 Arc::clone(right),
             ))),
             (Some(_), Some([inner])) => Transformed::yes(Arc::new(physical::NegativeExpr::new(Arc::clone(inner)))),
-            _ => Transformed::no(expr),
+            _ => without_plus_zero(&expr).map_or_else(|| Transformed::no(expr), Transformed::yes),
         })
     });
     plain.map_or_else(|_| Arc::clone(expr), |plain| plain.data)

@@ -42,6 +42,7 @@ pub use misjudged::{careful_order, is_out_of_order};
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
 pub use one_zero::one_zero;
+pub(super) use one_zero::without_plus_zero;
 use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten, each_expression};

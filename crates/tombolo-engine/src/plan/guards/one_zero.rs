@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::utils::normalize_float_zero_scalar;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Case, InList, Sort as SortExpr, WindowFunction,
 };
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sort};
+use datafusion::physical_expr::{PhysicalExpr, expressions as physical};
 
 use super::rule::each_expression;
 
@@ -14,11 +18,12 @@ use super::rule::each_expression;
 /// aggregates have seen, `nullif`, and the keys of sorts and windows by their bits: `round(-0.2) IN (0, 1, 2, 3, 4)` is false there, and
 /// `ORDER BY f, id` has all negative zeros before all others.
 ///
-/// For what is left of a plan whose sub-queries are cut off: sources need none of it.
+/// For what is left of a plan whose sub-queries are cut off: sources need none of it. A sort of rows that have its order as they come is
+/// left as it is, by which it is known to be needless.
 ///
 /// # Errors
 /// Where a type cannot be found out.
-pub fn one_zero(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+pub fn one_zero(plan: LogicalPlan, comes_in_order: fn(&LogicalPlan) -> bool) -> Result<Transformed<LogicalPlan>> {
     let is_sort = matches!(plan, LogicalPlan::Sort(_));
     let tells_apart = |expr: &Expr| expr.exists(|expr| Ok(tells_apart(expr))).unwrap_or_default();
     if !is_sort && !plan.expressions().iter().any(tells_apart) {
@@ -27,24 +32,27 @@ pub fn one_zero(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let rewritten = each_expression(plan, |expr| rewrite(expr, &schema))?;
     rewritten.transform_data(|plan| match plan {
-        // A leaf that has such an order says so of the columns as they are.
-        LogicalPlan::Sort(sort) if !matches!(*sort.input, LogicalPlan::Extension(_)) => sorted(sort, &schema),
+        LogicalPlan::Sort(sort) if !comes_in_order(&sort.input) => sorted(sort, &schema),
         other => Ok(Transformed::no(other)),
     })
 }
 
 fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
-        Expr::InList(InList { expr, mut list, negated }) => {
-            let other = list.iter().find_map(|item| with_other_sign(item)).filter(|other| !list.contains(other));
-            let is_changed = other.is_some();
-            list.extend(other);
-            Transformed::new_transformed(Expr::InList(InList { expr, list, negated }), is_changed)
+        Expr::InList(InList { expr, list, negated }) if list.iter().any(may_be_zero) && is_float(&expr, schema) => {
+            let expr = plus_zero(*expr, schema)?.data;
+            let list = each(list, |item| plus_zero(item, schema))?.data;
+            Transformed::yes(Expr::InList(InList { expr: Box::new(expr), list, negated }))
         }
-        Expr::Case(Case { expr: Some(value), when_then_expr, else_expr }) if is_steady_float(&value, schema) => {
-            let when = |(when, then): (Box<Expr>, Box<Expr>)| (Box::new((*value).clone().eq(*when)), then);
-            let when_then_expr = when_then_expr.into_iter().map(when).collect();
-            Transformed::yes(Expr::Case(Case { expr: None, when_then_expr, else_expr }))
+        Expr::Case(Case { expr: Some(value), when_then_expr, else_expr })
+            if when_then_expr.iter().any(|(when, _)| may_be_zero(when)) && is_float(&value, schema) =>
+        {
+            let value = plus_zero(*value, schema)?.data;
+            let when_then_expr = each(when_then_expr, |(when, then)| {
+                Ok(plus_zero(*when, schema)?.update_data(|when| (Box::new(when), then)))
+            })?;
+            let (expr, when_then_expr) = (Some(Box::new(value)), when_then_expr.data);
+            Transformed::yes(Expr::Case(Case { expr, when_then_expr, else_expr }))
         }
         Expr::ScalarFunction(call) if call.name() == "nullif" => match <[Expr; 2]>::try_from(call.args.clone()) {
             Ok([value, none]) if is_steady_float(&value, schema) => {
@@ -89,7 +97,7 @@ fn sorted(sort: Sort, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
 /// Whether an expression is of a kind that is rewritten where floats are in it.
 fn tells_apart(expr: &Expr) -> bool {
     match expr {
-        Expr::InList(list) => list.list.iter().any(|item| with_other_sign(item).is_some()),
+        Expr::InList(list) => list.list.iter().any(may_be_zero),
         Expr::Case(case) => case.expr.is_some(),
         Expr::ScalarFunction(call) => call.name() == "nullif",
         Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
@@ -98,16 +106,16 @@ fn tells_apart(expr: &Expr) -> bool {
     }
 }
 
-/// The negative zero of a zero, or the other way round.
-fn with_other_sign(expr: &Expr) -> Option<Expr> {
-    let Expr::Literal(value, metadata) = expr else { return None };
-    let other = match value {
-        ScalarValue::Float16(Some(zero)) if f32::from(*zero) == 0.0 => ScalarValue::Float16(Some(-*zero)),
-        ScalarValue::Float32(Some(zero)) if *zero == 0.0 => ScalarValue::Float32(Some(-zero)),
-        ScalarValue::Float64(Some(zero)) if *zero == 0.0 => ScalarValue::Float64(Some(-zero)),
-        _ => return None,
-    };
-    Some(Expr::Literal(other, metadata.clone()))
+/// Whether a value may be a zero, as far as can be seen without its type.
+fn may_be_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => is_zero(value),
+        _ => true,
+    }
+}
+
+fn is_zero(value: &ScalarValue) -> bool {
+    ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == normalize_float_zero_scalar(value.clone()))
 }
 
 fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
@@ -121,14 +129,29 @@ fn is_steady_float(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// A float without negative zeros: added to a zero, a negative zero is one.
 fn plus_zero(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    if !is_float(&expr, schema) || matches!(expr, Expr::Literal(..)) {
-        return Ok(Transformed::no(expr));
+    match expr {
+        Expr::Literal(value, metadata) => {
+            let zero = normalize_float_zero_scalar(value);
+            Ok(Transformed::yes(Expr::Literal(zero, metadata)))
+        }
+        expr if !is_float(&expr, schema) => Ok(Transformed::no(expr)),
+        expr => {
+            let zero = Expr::Literal(ScalarValue::new_zero(&expr.get_type(schema)?)?, None);
+            match &expr {
+                Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, right, .. }) if **right == zero => {
+                    Ok(Transformed::no(expr))
+                }
+                _ => Ok(Transformed::yes(expr + zero)),
+            }
+        }
     }
-    let zero = Expr::Literal(ScalarValue::new_zero(&expr.get_type(schema)?)?, None);
-    if matches!(&expr, Expr::BinaryExpr(BinaryExpr { op: Operator::Plus, right, .. }) if **right == zero) {
-        return Ok(Transformed::no(expr));
-    }
-    Ok(Transformed::yes(expr + zero))
+}
+
+/// What a zero was added to, for a person who reads a physical plan.
+pub(in crate::plan) fn without_plus_zero(expr: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+    let sum = expr.downcast_ref::<physical::BinaryExpr>().filter(|sum| *sum.op() == Operator::Plus)?;
+    let zero = sum.right().downcast_ref::<physical::Literal>()?.value();
+    (zero.data_type().is_floating() && is_zero(zero)).then(|| Arc::clone(sum.left()))
 }
 
 fn key_plus_zero(key: SortExpr, schema: &DFSchema) -> Result<Transformed<SortExpr>> {
