@@ -310,7 +310,7 @@ impl Engine {
     ) -> Result<PhysicalPlan> {
         let comes_in_order = |plan: &_| SourceScan::of(plan).is_some_and(|scan| !scan.order.is_empty());
         let finish =
-            &mut |node| plan::equal_scales(node)?.transform_data(|node| plan::guards::one_zero(node, comes_in_order));
+            &mut |node| plan::equal_scales(node)?.transform_data(|node| plan::guards::floats(node, comes_in_order));
         let logical = pushdown::transform_up_with_shared(logical, finish).map_err(from_datafusion)?;
         let scans = SourceScanPlanner::new(context.clone());
         let made = match self.physical_over(scans, logical.clone(), session).await {

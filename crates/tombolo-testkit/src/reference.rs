@@ -30,7 +30,7 @@ const MOST_ANSWER_BYTES: usize = 1 << 30;
 /// What is said of a larger one.
 pub(crate) const TOO_LARGE: &str = "the answer is larger than is kept";
 
-/// Plain DataFusion but for its two zeros, whose schemas are named like the sources of a lab, so that it takes the same statements.
+/// Plain DataFusion but for the order of floats, whose schemas are named like the sources of a lab, so that it takes the same statements.
 #[derive(Clone)]
 pub struct Reference(SessionContext);
 
@@ -74,7 +74,7 @@ impl Reference {
         let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
         let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
         let context = SessionContext::new_with_state(state.build());
-        context.add_analyzer_rule(Arc::new(OneZeroRule));
+        context.add_analyzer_rule(Arc::new(FloatsRule));
         Self(context)
     }
 
@@ -155,17 +155,17 @@ impl AnalyzerRule for MinusOfBitsRule {
     }
 }
 
-/// Has a negative zero be a zero, as sources do and plain DataFusion does not everywhere.
+/// Has floats be told apart and compared as they are in sources.
 #[derive(Debug)]
-struct OneZeroRule;
+struct FloatsRule;
 
-impl AnalyzerRule for OneZeroRule {
+impl AnalyzerRule for FloatsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(|plan| guards::one_zero(plan, |_| false))?.data)
+        Ok(plan.transform_up_with_subqueries(|plan| guards::floats(plan, |_| false))?.data)
     }
 
     fn name(&self) -> &'static str {
-        "OneZeroRule"
+        "FloatsRule"
     }
 }
 

@@ -18,12 +18,11 @@ use super::rule::each_expression;
 /// aggregates have seen, `nullif`, and the keys of sorts and windows by their bits: `round(-0.2) IN (0, 1, 2, 3, 4)` is false there, and
 /// `ORDER BY f, id` has all negative zeros before all others.
 ///
-/// For what is left of a plan whose sub-queries are cut off: sources need none of it. A sort of rows that have its order as they come is
-/// left as it is, by which it is known to be needless.
-///
-/// # Errors
-/// Where a type cannot be found out.
-pub fn one_zero(plan: LogicalPlan, comes_in_order: fn(&LogicalPlan) -> bool) -> Result<Transformed<LogicalPlan>> {
+/// For what is left of a plan whose sub-queries are cut off: sources need none of it.
+pub(super) fn one_zero(
+    plan: LogicalPlan,
+    comes_in_order: fn(&LogicalPlan) -> bool,
+) -> Result<Transformed<LogicalPlan>> {
     let is_sort = matches!(plan, LogicalPlan::Sort(_));
     let tells_apart = |expr: &Expr| expr.exists(|expr| Ok(tells_apart(expr))).unwrap_or_default();
     if !is_sort && !plan.expressions().iter().any(tells_apart) {
