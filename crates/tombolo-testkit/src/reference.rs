@@ -13,7 +13,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
-use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerRule};
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
@@ -63,9 +63,10 @@ impl Reference {
     }
 
     fn with_rules(
-        logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+        mut logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
         physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
     ) -> Self {
+        logical.push(Arc::new(FloatsRule));
         let mut config = SessionConfig::new().with_target_partitions(2);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
         // As deep as Tombolo reads: where it is less, `NOT (…)` is taken for a function.
@@ -73,9 +74,7 @@ impl Reference {
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(MOST_MEMORY, 1.0).build_arc().unwrap();
         let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
         let state = state.with_optimizer_rules(logical).with_physical_optimizer_rules(physical);
-        let context = SessionContext::new_with_state(state.build());
-        context.add_analyzer_rule(Arc::new(FloatsRule));
-        Self(context)
+        Self(SessionContext::new_with_state(state.build()))
     }
 
     /// Adds a table of batches.
@@ -155,17 +154,21 @@ impl AnalyzerRule for MinusOfBitsRule {
     }
 }
 
-/// Has floats be told apart and compared as they are in sources.
+/// Has floats be told apart and compared as they are in sources, after DataFusion's rules as in the engine.
 #[derive(Debug)]
 struct FloatsRule;
 
-impl AnalyzerRule for FloatsRule {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(|plan| guards::floats(plan, |_| false))?.data)
-    }
-
+impl OptimizerRule for FloatsRule {
     fn name(&self) -> &'static str {
         "FloatsRule"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        guards::floats(plan, |_| false)
     }
 }
 

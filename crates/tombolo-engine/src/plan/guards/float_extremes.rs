@@ -79,6 +79,10 @@ impl AggregateUDFImpl for FloatExtreme {
         self.inner.return_type(arguments)
     }
 
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arguments)
+    }
+
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         Ok(vec![Arc::new(Field::new(format_state_name(args.name, self.name()), DataType::Int64, true))])
     }

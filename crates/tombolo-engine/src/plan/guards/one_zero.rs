@@ -63,7 +63,9 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         },
         Expr::AggregateFunction(AggregateFunction { func, params }) => {
             let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
-            let args = if distinct { each(args, |arg| plus_zero(arg, schema))? } else { Transformed::no(args) };
+            // The least and the greatest are the same of distinct values and of all.
+            let tells_apart = distinct && !matches!(func.name(), "min" | "max");
+            let args = if tells_apart { each(args, |arg| plus_zero(arg, schema))? } else { Transformed::no(args) };
             let order_by = each(order_by, |key| key_plus_zero(key, schema))?;
             let is_changed = args.transformed || order_by.transformed;
             let (args, order_by) = (args.data, order_by.data);
