@@ -46,6 +46,8 @@ pub(super) fn serve(instance: &Instance, bin: &Path) -> Command {
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
+        // Each way of a made query has connections of its own, to two sources.
+        "max_connections=300",
         // What has reached the server is told by its own log, which a superuser reads by SQL.
         "logging_collector=on",
         "log_directory=log",

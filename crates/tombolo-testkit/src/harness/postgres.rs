@@ -176,7 +176,9 @@ struct Session {
 }
 
 async fn connect(config: &Config) -> Result<Session, String> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| error.to_string())?;
+    let connected = config.connect(NoTls).await;
+    let (client, connection) =
+        connected.map_err(|error| error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string))?;
     let mut driver = JoinSet::new();
     driver.spawn(async {
         // What goes wrong is told to the client too.
