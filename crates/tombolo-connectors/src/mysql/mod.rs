@@ -45,13 +45,8 @@ impl ConnectorFactory for MysqlFactory {
         let config = Config::try_new(options)?;
         let client = Arc::new(Client::try_new(name, config.clone())?);
         let server = catalog::server(&client).await?;
-        let is_mariadb = server.product == "MariaDB";
-        let dialect = MysqlDialect {
-            has_windows: server.has_windows(),
-            confuses_windows: is_mariadb,
-            has_two_zeros: !is_mariadb,
-            part: None,
-        };
+        let (has_windows, is_mariadb) = (server.has_windows(), server.product == "MariaDB");
+        let dialect = MysqlDialect { has_windows, is_mariadb, part: None };
         let capabilities = capabilities(&config, &server);
         Ok(Arc::new(Mysql { client, config, capabilities, dialect, server }))
     }

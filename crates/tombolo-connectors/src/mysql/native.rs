@@ -1,10 +1,12 @@
 mod functions;
+mod key_range;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use tombolo_connector::{ScanJoin, ScanTable, TableRef};
 
+pub(super) use self::key_range::KeyRange;
 use super::catalog::TableProfile;
 use super::client::GUARD;
 use super::types::{
@@ -38,31 +40,9 @@ const MAX_SCALE: i8 = 30;
 pub(super) struct MysqlDialect {
     /// Whether the server has window functions.
     pub(super) has_windows: bool,
-    /// Whether it gives wrong rows where one select has windows of several orders, as MariaDB 10.11 does.
-    pub(super) confuses_windows: bool,
-    /// Whether it keeps a negative zero as one, as MariaDB does not.
-    pub(super) has_two_zeros: bool,
+    pub(super) is_mariadb: bool,
     /// The part that is read of the one table.
     pub(super) part: Option<KeyRange>,
-}
-
-/// Rows of a table by an integer column that is never null: from the first on, and up to the last and without it; where that is
-/// not said, from the begin and to the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyRange {
-    pub(super) column: String,
-    pub(super) from: Option<i128>,
-    pub(super) to: Option<i128>,
-}
-
-impl KeyRange {
-    /// The condition, with the column's name as it is to stand there.
-    pub(super) fn condition(&self, column: &str) -> Option<String> {
-        let from = self.from.map(|from| format!("{column} >= {from}"));
-        let to = self.to.map(|to| format!("{column} < {to}"));
-        let both: Vec<String> = from.into_iter().chain(to).collect();
-        (!both.is_empty()).then(|| both.join(" AND "))
-    }
 }
 
 impl Dialect for MysqlDialect {
@@ -198,7 +178,7 @@ impl Dialect for MysqlDialect {
     }
 
     fn sortable(&self, value: &Value, comparison: Comparison) -> Shipped<()> {
-        if comparison == Comparison::Equality && value.facts.data_type.is_floating() && self.has_two_zeros {
+        if comparison == Comparison::Equality && value.facts.data_type.is_floating() && !self.is_mariadb {
             return Err("MySQL may put a negative zero into another group than zero".to_owned());
         }
         let is_string = is_text(&value.facts.data_type) || value.facts.data_type == DataType::Binary;
@@ -466,7 +446,8 @@ impl Dialect for MysqlDialect {
     }
 
     fn mixes_windows(&self) -> bool {
-        !self.confuses_windows
+        // MariaDB 10.11 gives wrong rows where one select has windows of several orders.
+        !self.is_mariadb
     }
 
     fn rank(&self, call: String) -> String {

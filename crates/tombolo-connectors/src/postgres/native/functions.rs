@@ -108,7 +108,7 @@ pub(super) fn aggregate(call: &AggregateCall<'_>) -> Shipped {
         ("sum", DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if from == to => {
             of(call.standard(&argument.sql))
         }
-        // A sum of floats is as good in one order as in another; DISTINCT holds the two zeros to be one.
+        // A sum of floats is as good in one order as in another.
         ("sum", DataType::Float64, DataType::Float64) if !call.distinct => {
             Ok(Value::atom(call.standard(&argument.sql), Facts { is_float_sum: true, ..facts }))
         }

@@ -9,55 +9,29 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
-use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name, merge_schema};
+use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, ExprSchemable, GroupsAccumulator, LogicalPlan,
-    ReversedUDAF, Signature, WindowFunctionDefinition,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, ReversedUDAF, Signature,
 };
 
-use super::rule::each_expression;
+use super::floats::is_float;
 
-/// Puts [`FloatExtreme`] in the place of `min` and `max` over floats.
-pub(super) fn float_extremes(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    if !matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)) {
-        return Ok(Transformed::no(plan));
-    }
-    let schema = merge_schema(&plan.inputs());
-    each_expression(plan, |expr| Ok(rewrite(expr, &schema)))
-}
-
-fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    match expr {
-        Expr::AggregateFunction(AggregateFunction { func, params }) => {
-            let extreme = of_floats(&func, &params.args, schema);
-            let is_changed = extreme.is_some();
-            let func = extreme.unwrap_or(func);
-            Transformed::new_transformed(Expr::AggregateFunction(AggregateFunction { func, params }), is_changed)
-        }
-        Expr::WindowFunction(mut call) => {
-            let extreme = match &call.fun {
-                WindowFunctionDefinition::AggregateUDF(func) => of_floats(func, &call.params.args, schema),
-                WindowFunctionDefinition::WindowUDF(_) => None,
-            };
-            let is_changed = extreme.is_some();
-            if let Some(extreme) = extreme {
-                *call = WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(extreme), params: call.params };
-            }
-            Transformed::new_transformed(Expr::WindowFunction(call), is_changed)
-        }
-        other => Transformed::no(other),
-    }
-}
-
-fn of_floats(func: &Arc<AggregateUDF>, args: &[Expr], schema: &DFSchema) -> Option<Arc<AggregateUDF>> {
+/// What is computed in place of `min` or `max`, where it is one of them and over floats.
+pub(super) fn extreme_of_floats(
+    func: &Arc<AggregateUDF>,
+    args: &[Expr],
+    schema: &DFSchema,
+) -> Option<Arc<AggregateUDF>> {
     let [arg] = args else { return None };
-    let is_extreme = matches!(func.name(), "min" | "max") && func.inner().downcast_ref::<FloatExtreme>().is_none();
-    let of_floats = is_extreme && arg.get_type(schema).is_ok_and(|kind| kind.is_floating());
-    of_floats.then(|| Arc::new(AggregateUDF::new_from_impl(FloatExtreme { inner: Arc::clone(func) })))
+    let is_new = is_extreme(func) && func.inner().downcast_ref::<FloatExtreme>().is_none();
+    let is_wanted = is_new && is_float(arg, schema);
+    is_wanted.then(|| Arc::new(AggregateUDF::new_from_impl(FloatExtreme { inner: Arc::clone(func) })))
+}
+
+pub(super) fn is_extreme(func: &AggregateUDF) -> bool {
+    matches!(func.name(), "min" | "max")
 }
 
 /// `min` or `max` of floats, which are carried as integers of the same order.

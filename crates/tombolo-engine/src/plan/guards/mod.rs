@@ -10,13 +10,13 @@ mod dependencies;
 mod empty_groups;
 mod exists_value;
 mod float_extremes;
+mod floats;
 mod in_list;
 mod like_escape;
 mod literal_sides;
 mod misjudged;
 mod null_equality;
 mod one_row;
-mod one_zero;
 mod optional;
 mod partition_order;
 mod rule;
@@ -31,21 +31,19 @@ mod yielding_joins;
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
-use datafusion::common::tree_node::Transformed;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 pub use correlated_names::CorrelatedNamesRule;
+pub use floats::floats;
+pub(super) use floats::without_plus_zero;
 pub use in_list::InListRule;
 pub(super) use like_escape::LikeEscapeRule;
 pub(crate) use misjudged::is_misjudged;
 pub use misjudged::{careful_order, is_out_of_order};
 use null_equality::NullEqualityRule;
 use one_row::OneRowRule;
-pub(super) use one_zero::without_plus_zero;
 use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten, each_expression};
@@ -91,15 +89,6 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let after =
         [skip_order::LAST, aggregate_limit::RULE, yielding_joins::RULE, partition_order::RULE].map(each_operator);
     before.into_iter().chain(theirs).chain(after).collect()
-}
-
-/// Has floats be told apart, sorted and compared in what is left of a plan as they are in sources: there is one zero, and what is not a
-/// number is above all numbers. A sort of rows that have its order as they come is left as it is, by which it is known to be needless.
-///
-/// # Errors
-/// Where a type cannot be found out.
-pub fn floats(plan: LogicalPlan, comes_in_order: fn(&LogicalPlan) -> bool) -> Result<Transformed<LogicalPlan>> {
-    one_zero::one_zero(plan, comes_in_order)?.transform_data(float_extremes::float_extremes)
 }
 
 fn each_node(rule: EachNode) -> Arc<dyn OptimizerRule + Send + Sync> {

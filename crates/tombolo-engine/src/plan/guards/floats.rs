@@ -7,22 +7,26 @@ use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Case, InList, Sort as SortExpr, WindowFunction,
 };
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sort};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sort, WindowFunctionDefinition,
+};
 use datafusion::physical_expr::{PhysicalExpr, expressions as physical};
 
+use super::float_extremes::{extreme_of_floats, is_extreme};
 use super::rule::each_expression;
 
-/// Has a negative zero be a zero wherever a node tells values apart.
+/// Has floats be told apart, sorted and compared in what is left of a plan as they are in sources: there is one zero, and what is not a
+/// number is above all numbers.
 ///
-/// DataFusion compares, joins and groups by floats so, but keeps lists of constants, the branches of a simple CASE, what DISTINCT
-/// aggregates have seen, `nullif`, and the keys of sorts and windows by their bits: `round(-0.2) IN (0, 1, 2, 3, 4)` is false there, and
-/// `ORDER BY f, id` has all negative zeros before all others.
+/// DataFusion compares, joins and groups by floats so that a negative zero is a zero, but keeps lists of constants, the branches of a simple
+/// CASE, what DISTINCT aggregates have seen, `nullif`, and the keys of sorts and windows by their bits: `round(-0.2) IN (0, 1, 2, 3, 4)` is
+/// false there, and `ORDER BY f, id` has all negative zeros before all others. Of `min` and `max` see [`extreme_of_floats`].
 ///
-/// For what is left of a plan whose sub-queries are cut off: sources need none of it.
-pub(super) fn one_zero(
-    plan: LogicalPlan,
-    comes_in_order: fn(&LogicalPlan) -> bool,
-) -> Result<Transformed<LogicalPlan>> {
+/// A sort of rows that have its order as they come is left as it is, by which it is known to be needless.
+///
+/// # Errors
+/// Where a type cannot be found out.
+pub fn floats(plan: LogicalPlan, comes_in_order: fn(&LogicalPlan) -> bool) -> Result<Transformed<LogicalPlan>> {
     let is_sort = matches!(plan, LogicalPlan::Sort(_));
     let tells_apart = |expr: &Expr| expr.exists(|expr| Ok(tells_apart(expr))).unwrap_or_default();
     if !is_sort && !plan.expressions().iter().any(tells_apart) {
@@ -64,19 +68,25 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::AggregateFunction(AggregateFunction { func, params }) => {
             let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
             // The least and the greatest are the same of distinct values and of all.
-            let tells_apart = distinct && !matches!(func.name(), "min" | "max");
-            let args = if tells_apart { each(args, |arg| plus_zero(arg, schema))? } else { Transformed::no(args) };
+            let is_told_apart = distinct && !is_extreme(&func);
+            let args = if is_told_apart { each(args, |arg| plus_zero(arg, schema))? } else { Transformed::no(args) };
             let order_by = each(order_by, |key| key_plus_zero(key, schema))?;
-            let is_changed = args.transformed || order_by.transformed;
-            let (args, order_by) = (args.data, order_by.data);
+            let extreme = extreme_of_floats(&func, &args.data, schema);
+            let is_changed = args.transformed || order_by.transformed || extreme.is_some();
+            let (func, args, order_by) = (extreme.unwrap_or(func), args.data, order_by.data);
             let params = AggregateFunctionParams { args, distinct, filter, order_by, null_treatment };
             Transformed::new_transformed(Expr::AggregateFunction(AggregateFunction { func, params }), is_changed)
         }
         Expr::WindowFunction(call) => {
-            let WindowFunction { fun, mut params } = *call;
+            let WindowFunction { mut fun, mut params } = *call;
             let partition_by = each(params.partition_by, |key| plus_zero(key, schema))?;
             let order_by = each(params.order_by, |key| key_plus_zero(key, schema))?;
-            let is_changed = partition_by.transformed || order_by.transformed;
+            let extreme = match &fun {
+                WindowFunctionDefinition::AggregateUDF(func) => extreme_of_floats(func, &params.args, schema),
+                WindowFunctionDefinition::WindowUDF(_) => None,
+            };
+            let is_changed = partition_by.transformed || order_by.transformed || extreme.is_some();
+            fun = extreme.map_or(fun, WindowFunctionDefinition::AggregateUDF);
             (params.partition_by, params.order_by) = (partition_by.data, order_by.data);
             Transformed::new_transformed(Expr::from(WindowFunction { fun, params }), is_changed)
         }
@@ -101,7 +111,9 @@ fn tells_apart(expr: &Expr) -> bool {
         Expr::InList(list) => list.list.iter().any(may_be_zero),
         Expr::Case(case) => case.expr.is_some(),
         Expr::ScalarFunction(call) => call.name() == "nullif",
-        Expr::AggregateFunction(call) => call.params.distinct || !call.params.order_by.is_empty(),
+        Expr::AggregateFunction(call) => {
+            call.params.distinct || !call.params.order_by.is_empty() || is_extreme(&call.func)
+        }
         Expr::WindowFunction(_) => true,
         _ => false,
     }
@@ -119,7 +131,7 @@ fn is_zero(value: &ScalarValue) -> bool {
     ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == normalize_float_zero_scalar(value.clone()))
 }
 
-fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+pub(super) fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
     expr.get_type(schema).is_ok_and(|kind| kind.is_floating())
 }
 
