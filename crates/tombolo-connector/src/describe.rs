@@ -106,6 +106,22 @@ impl TableDescription {
             || whole.map(|index| &index.columns).any(|columns| leads(columns))
     }
 
+    /// The indexes, other than that of the primary key, that have all columns at these positions among their own and those of the primary
+    /// key. InnoDB's have both ("Clustered and Secondary Indexes" in MySQL's manual).
+    pub fn covering_indexes(&self, columns: &[usize]) -> impl Iterator<Item = &Index> {
+        let names: Option<Vec<&str>> =
+            columns.iter().map(|at| Some(self.columns.get(*at)?.field.name().as_str())).collect();
+        let is_named = |names: &[String], name: &str| names.iter().any(|other| other == name);
+        let has_all = move |index: &&Index| {
+            let has = |name: &&str| is_named(&index.columns, name) || is_named(&self.primary_key, name);
+            names.as_ref().is_some_and(|names| names.iter().all(has))
+        };
+        self.indexes
+            .iter()
+            .filter(|index| index.columns != self.primary_key && index.condition.is_none())
+            .filter(has_all)
+    }
+
     /// How many values a column has, where that is known: as many as there are rows where no two share one.
     pub fn distinct(&self, column: &str) -> Option<f64> {
         let rows = self.statistics.rows.value().filter(|_| self.has_key_among(|name| name == column));
@@ -250,6 +266,9 @@ pub struct TableStatistics {
     pub rows: RowCount,
     /// How many bytes the source stores.
     pub bytes: Option<u64>,
+    /// The share of these bytes that the source has room for in its own memory, 0 to 1, where it tells.
+    #[serde(default)]
+    pub cached: Option<f64>,
     /// Per column, by name.
     pub columns: std::collections::BTreeMap<String, ColumnStatistics>,
 }

@@ -1,7 +1,11 @@
 //! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared, and what was
 //! seen of a source in their place. Used by the stages that choose between strategies.
 
+mod looks;
+
 use tombolo_connector::{Scan, TableDescription};
+
+pub(crate) use looks::{Looks, is_in_order_of};
 
 /// What a request costs beside its rows, where nothing was seen: the way there and back, and its planning in the source.
 const REQUEST: f64 = 0.7;
@@ -96,8 +100,8 @@ pub(crate) fn is_indexed(scan: &Scan, at: usize) -> bool {
 /// What shipping keys to one scan depends on. The figures are the source's own, or guesses where it has none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyTarget {
-    /// Rows of the tables that the source has to look at without keys.
-    pub(crate) looked_at: f64,
+    /// What the source has to look at without keys.
+    pub(crate) looks: Looks,
     /// Rows that come without keys.
     pub(crate) rows: f64,
     /// Bytes of each.
@@ -106,6 +110,8 @@ pub(crate) struct KeyTarget {
     pub(crate) is_grouped: bool,
     /// Whether an index of the source begins with the key.
     pub(crate) is_indexed: bool,
+    /// Whether the rows of its largest table are kept in the order of the key.
+    pub(crate) is_in_order: bool,
     /// Distinct keys in the source.
     pub(crate) distinct: f64,
     /// Keys in one request.
@@ -127,7 +133,7 @@ impl KeyTarget {
         if let Some(spared) = self.spared {
             return self.rows * spared;
         }
-        self.speed.request_ms + self.looked_at * ROW_LOOKED_AT + self.sent(1.0)
+        self.speed.request_ms + self.looks.ms + self.sent(1.0)
     }
 
     /// The milliseconds that it takes to read what has one of so many keys.
@@ -140,15 +146,20 @@ impl KeyTarget {
             return self.rows * (ROW_FILTERED + share * spared);
         }
         let requests = (keys / self.request_keys as f64).ceil();
-        let by_comparing = requests * self.looked_at * ROW_LOOKED_AT + keys * KEY_COMPARED;
-        let by_index = keys * KEY_FOUND + share * self.looked_at * ROW_FOUND;
-        let work = if self.is_indexed { by_index.min(by_comparing) } else { by_comparing };
+        let by_comparing = requests * self.looks.ms + keys * KEY_COMPARED;
+        let by_index = keys * KEY_FOUND + self.looks.found(keys, requests, share * self.looks.rows, self.is_in_order);
+        // Which pages it has to fetch is nothing that a source thinks of when it takes an index.
+        let work = match self.is_indexed {
+            true if self.looks.fetches() => by_index,
+            true => by_index.min(by_comparing),
+            false => by_comparing,
+        };
         requests * self.speed.request_ms + work + self.sent(share)
     }
 
     /// What it takes to group so large a share of the rows, where that is asked, and to bring the rest here.
     fn sent(&self, share: f64) -> f64 {
-        let groups = if self.is_grouped { grouped(share * self.looked_at, share * self.rows) } else { 0.0 };
+        let groups = if self.is_grouped { grouped(share * self.looks.rows, share * self.rows) } else { 0.0 };
         groups + self.speed.moved(share * self.rows, self.row_bytes)
     }
 }

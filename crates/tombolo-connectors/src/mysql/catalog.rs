@@ -50,12 +50,12 @@ pub(super) struct TableProfile {
     pub(super) data_bytes: u64,
     /// What it is kept in the order of, where that begins with an integer.
     #[serde(default)]
-    pub(super) clustered: Option<ClusteredKey>,
+    pub(super) clustered: Option<RangeKey>,
 }
 
-/// The index that a table is kept in the order of.
+/// An index by ranges of which a table may be read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ClusteredKey {
+pub(super) struct RangeKey {
     pub(super) index: String,
     /// Its first column, an integer that is never null.
     pub(super) column: String,
@@ -112,6 +112,12 @@ pub(super) async fn list_schemas(client: &Arc<Client>) -> Result<Vec<String>> {
         .await?;
     Ok(rows.iter().map(|row| text(row, 0)).collect())
 }
+
+/// The name of the index that is the primary key.
+const PRIMARY: &str = "PRIMARY";
+
+/// The variable that says how many bytes of InnoDB's tables the server keeps in its memory.
+const POOL_BYTES: &str = "innodb_buffer_pool_size";
 
 /// The kinds of relation that can be read; a sequence of MariaDB is none.
 const READABLE: &str = "t.table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')";
@@ -203,6 +209,7 @@ pub(super) async fn describe_table(
             of_table("k", table)?
         ),
     ];
+    queries.push(format!("SHOW VARIABLES LIKE '{POOL_BYTES}'"));
     queries.extend(statistics::query(table, server)?);
     let rows = client.query(&queries.join("; ")).await?;
     let of = |kind: &'static str| rows.iter().filter(move |row| row.first().and_then(Option::as_deref) == Some(kind));
@@ -228,6 +235,12 @@ pub(super) async fn describe_table(
     description.statistics = TableStatistics {
         rows: number(head, 2).filter(|_| !is_view).map_or(RowCount::Unknown, RowCount::Estimated),
         bytes: number(head, 3),
+        cached: of(POOL_BYTES).next().and_then(|pool| number(pool, 1)).zip(number(head, 3)).and_then(
+            |(pool, bytes)| {
+                let is_pooled = profile.engine.as_deref() == Some("InnoDB") && bytes > 0;
+                is_pooled.then(|| (pool as f64 / bytes as f64).min(1.0))
+            },
+        ),
         columns: BTreeMap::default(),
     };
     // What a view has for a comment is that it is one.
@@ -337,7 +350,7 @@ fn add_indexes<'a>(description: &mut TableDescription, rows: impl Iterator<Item 
         }
     }
     for (index, all_whole) in indexes {
-        if index.name == "PRIMARY" && all_whole {
+        if index.name == PRIMARY && all_whole {
             description.primary_key.clone_from(&index.columns);
         } else if index.unique && all_whole {
             description.unique_keys.push(index.columns.clone());
@@ -348,28 +361,53 @@ fn add_indexes<'a>(description: &mut TableDescription, rows: impl Iterator<Item 
 
 /// What InnoDB keeps the rows in the order of: the primary key, otherwise the first unique key without a null. Which of several is
 /// the first is not told.
-fn clustered_key(description: &TableDescription, profiles: &[ColumnProfile]) -> Option<ClusteredKey> {
-    let column = |name: &String| {
-        let at = description.columns.iter().position(|column| column.field.name() == name)?;
-        Some((description.columns.get(at)?, profiles.get(at)?))
-    };
+fn clustered_key(description: &TableDescription, profiles: &[ColumnProfile]) -> Option<RangeKey> {
     let is_never_null = |index: &&Index| {
-        let is_given = |name| column(name).is_some_and(|(column, _)| !column.field.is_nullable());
+        let is_given = |name: &String| description.column(name).is_some_and(|column| !column.field.is_nullable());
         description.unique_keys.contains(&index.columns) && index.columns.iter().all(is_given)
     };
-    let index = match description.indexes.iter().find(|index| index.name == "PRIMARY") {
+    let index = match description.indexes.iter().find(|index| index.name == PRIMARY) {
         Some(primary) => primary,
         None => {
             let mut keys = description.indexes.iter().filter(is_never_null);
             keys.next().filter(|_| keys.next().is_none())?
         }
     };
+    range_key(index, description, profiles)
+}
+
+/// An index that has all of these columns, so that the server reads it in the place of the rows: one of InnoDB's has the primary key's
+/// columns beside its own ("Clustered and Secondary Indexes" in MySQL's manual). Of several, that of the fewest columns.
+pub(super) fn covering_key(
+    description: &TableDescription,
+    profile: &TableProfile,
+    columns: &[usize],
+) -> Option<RangeKey> {
+    // Of text an index may have the begin alone.
+    let is_whole = |at: &usize| {
+        description.columns.get(*at).is_some_and(|column| {
+            let is_long = is_text(column.field.data_type()) || column.field.data_type().is_binary();
+            !is_long || description.primary_key.contains(column.field.name())
+        })
+    };
+    if !columns.iter().all(is_whole) {
+        return None;
+    }
+    let keys = description
+        .covering_indexes(columns)
+        .filter_map(|index| Some((index.columns.len(), range_key(index, description, &profile.columns)?)));
+    keys.min_by_key(|(width, _)| *width).map(|(_, key)| key)
+}
+
+/// An index that begins with an integer that is never null.
+fn range_key(index: &Index, description: &TableDescription, profiles: &[ColumnProfile]) -> Option<RangeKey> {
     let name = index.columns.first()?;
-    let (found, profile) = column(name)?;
+    let at = description.columns.iter().position(|column| column.field.name() == name)?;
+    let (found, profile) = (description.columns.get(at)?, profiles.get(at)?);
     let is_unsigned = profile.form == AS_UNSIGNED.0;
     let is_integer = is_unsigned || (profile.form.is_empty() && found.field.data_type().is_integer());
     let is_key = is_integer && !found.field.is_nullable();
-    is_key.then(|| ClusteredKey { index: index.name.clone(), column: name.clone() })
+    is_key.then(|| RangeKey { index: index.name.clone(), column: name.clone() })
 }
 
 fn add_foreign_keys<'a>(description: &mut TableDescription, rows: impl Iterator<Item = &'a Row>) {

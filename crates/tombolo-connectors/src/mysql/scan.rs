@@ -13,12 +13,12 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
-use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, TableRef};
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, ScanTable, TableRef};
 
 use self::column::{ColumnReader, Wire};
 use self::snapshot::{Share, Snapshots};
 use super::capability::spare;
-use super::catalog::{ClusteredKey, Server, TableProfile};
+use super::catalog::{RangeKey, Server, TableProfile, covering_key};
 use super::client::{
     Client, ColumnDefinition, Command, Connection, LAST_PREPARED, Lease, Reader, Status, failure, is_eof, is_error,
     unexpected,
@@ -56,12 +56,13 @@ pub(super) enum Parts {
     /// By one stream, where it matters with the reason.
     One(Option<String>),
     /// By several, each of which reads a range of the key.
-    Several { streams: usize, table: TableRef, key: ClusteredKey },
+    Several { streams: usize, table: TableRef, key: RangeKey },
 }
 
 /// Cuts a large table that is read row by row into ranges of its key.
 pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize) -> Parts {
-    let Some((table, profile)) = plain_table(scan) else { return Parts::One(None) };
+    let Some(found) = plain_table(scan) else { return Parts::One(None) };
+    let Some(profile) = TableProfile::of(&found.description) else { return Parts::One(None) };
     let worth = usize::try_from(profile.data_bytes / config.stream_bytes).unwrap_or(MAX_STREAMS);
     let streams = worth.min(wanted).min(MAX_STREAMS);
     if streams < 2 {
@@ -69,9 +70,11 @@ pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize
     }
     let streams = streams.min(spare(config.max_connections));
     let one = |reason: &str| Parts::One(Some(reason.to_owned()));
-    match (server.shares_snapshots, profile.engine.as_deref(), profile.clustered.clone()) {
+    // The server takes an index with all that is read for the rows; ranges of another would make it read these.
+    let key = covering_key(&found.description, &profile, &found.columns).or_else(|| profile.clustered.clone());
+    match (server.shares_snapshots, profile.engine.as_deref(), key) {
         (Err(reason), ..) => one(reason),
-        (_, Some("InnoDB"), Some(key)) if streams > 1 => Parts::Several { streams, table, key },
+        (_, Some("InnoDB"), Some(key)) if streams > 1 => Parts::Several { streams, table: found.table().clone(), key },
         (_, Some("InnoDB"), Some(_)) => one("`max_connections` leaves no second connection for it"),
         (_, Some("InnoDB"), None) => one("its rows are not kept in the order of an integer"),
         (_, engine, _) => one(&format!("tables of {} have no snapshots", engine.unwrap_or("an unknown engine"))),
@@ -79,9 +82,9 @@ pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize
 }
 
 /// The table of a tree that only filters and computes, and so may be read in parts.
-fn plain_table(scan: &Scan) -> Option<(TableRef, Arc<TableProfile>)> {
+fn plain_table(scan: &Scan) -> Option<&ScanTable> {
     match scan {
-        Scan::Table(table) => Some((table.table().clone(), TableProfile::of(&table.description)?)),
+        Scan::Table(table) => Some(table),
         Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),
         _ => None,
     }
@@ -136,7 +139,8 @@ impl ScanReader for MysqlReader {
         }
         // Rows of single keys are found by an index, if at all, and not by ranges of another.
         let part = keys.is_none().then(|| self.snapshots.part(partition)).flatten();
-        let part = part.map(|part| Part { scan: Arc::clone(&self.scan), tag: self.tag.clone(), part });
+        let (dialect, tag) = (self.dialect.clone(), self.tag.clone());
+        let part = part.map(|part| Part { dialect, scan: Arc::clone(&self.scan), tag, part });
         let rows = Rows {
             client: Arc::clone(&self.client),
             statement: format!("{} {}", self.tag, printed.text),
@@ -186,6 +190,7 @@ struct Rows {
 
 /// One stream of several.
 struct Part {
+    dialect: MysqlDialect,
     scan: Arc<Scan>,
     tag: String,
     part: snapshot::Part,
@@ -237,10 +242,9 @@ impl Rows {
     async fn start(&mut self) -> Result<bool> {
         let begun = match &self.part {
             None => None,
-            Some(Part { scan, tag, part }) => match part.share().await? {
+            Some(Part { dialect, scan, tag, part }) => match part.share().await? {
                 Share::Range(lease, range) => {
-                    let printed =
-                        sql::print(&MysqlDialect { part: Some(range), ..MysqlDialect::default() }, scan, None)?;
+                    let printed = sql::print(&MysqlDialect { part: Some(range), ..dialect.clone() }, scan, None)?;
                     Some((*lease, format!("{tag} {}", printed.text)))
                 }
                 Share::All => None,

@@ -237,6 +237,8 @@ pub(super) async fn describe_table(
         // -1 says that the table was never looked at.
         rows: number(head, 2).and_then(|rows| u64::try_from(rows).ok()).map_or(RowCount::Unknown, RowCount::Estimated),
         bytes: number(head, 6).and_then(|bytes| u64::try_from(bytes).ok()),
+        // What does not fit into its own memory is in that of its machine, from which it comes quickly.
+        cached: None,
         columns: Default::default(),
     };
     let is_view = matches!(text(head, 1).as_str(), "v");

@@ -1,5 +1,7 @@
 use arrow::datatypes::Field;
-use tombolo_connector::{RowCount, Scan, ScanStatistics};
+use datafusion::common::JoinType;
+use datafusion::logical_expr::Expr;
+use tombolo_connector::{RowCount, Scan, ScanJoin, ScanStatistics};
 
 use super::selectivity::shares;
 
@@ -35,13 +37,51 @@ fn estimated_rows(scan: &Scan) -> RowCount {
                 (0..aggregate.group.len()).map(of_key).try_fold(1_u64, |all, one| Some(all.saturating_mul(one?)));
             guess(rows.map(|rows| groups.map_or(rows.div_ceil(5), |groups| groups.min(rows))))
         }
-        // Along a foreign key a join has the rows of its larger side.
         Scan::Join(join) => {
             let (left, right) = (estimated_rows(&join.left).value(), estimated_rows(&join.right).value());
-            guess(left.zip(right).map(|(left, right)| left.max(right)))
+            guess(left.zip(right).map(|(left, right)| joined(join, left as f64, right as f64).ceil() as u64))
         }
         Scan::Union { inputs, .. } => guess(inputs.iter().map(|input| estimated_rows(input).value()).sum()),
     }
+}
+
+/// The rows of a join of so many rows of each side.
+fn joined(join: &ScanJoin, left: f64, right: f64) -> f64 {
+    let values = values(join);
+    // Where nothing is known of the keys, one side refers to the other, and each of its rows has one there.
+    let pairs = values.map_or(left.max(right), |values| left * right / values);
+    let matched = |of: f64, others: f64| values.map_or(of, |values| of * (others / values).min(1.0));
+    match join.join_type {
+        JoinType::Inner => pairs,
+        JoinType::Left => pairs.max(left),
+        JoinType::Right => pairs.max(right),
+        JoinType::Full => pairs.max(left).max(right),
+        JoinType::LeftSemi => matched(left, right),
+        JoinType::RightSemi => matched(right, left),
+        // Those without a match may be all, as far as is known.
+        JoinType::LeftAnti | JoinType::LeftMark => left,
+        JoinType::RightAnti | JoinType::RightMark => right,
+    }
+}
+
+/// How many values the keys of a join have: those of the side that has each of them once, or the more of both.
+fn values(join: &ScanJoin) -> Option<f64> {
+    let stored = |scan: &Scan| scan.tables().iter().filter_map(|table| table.description.statistics.rows.value()).max();
+    let most = stored(&join.left)?.max(stored(&join.right)?) as f64;
+    let of_pair = |(left, right): &(Expr, Expr)| {
+        let of = |scan: &Scan, key: &Expr| {
+            let Expr::Column(column) = key else { return None };
+            let (table, column) = scan.column_origin(scan.schema().maybe_index_of_column(column)?)?;
+            let (table, name) = (&table.description, column.field.name());
+            Some((table.distinct(name)?, table.has_key_among(|other| other == name)))
+        };
+        match (of(&join.left, left), of(&join.right, right)) {
+            (Some((values, true)), Some((_, false))) | (Some((_, false)), Some((values, true))) => Some(values),
+            (one, other) => [one, other].into_iter().flatten().map(|(values, _)| values).reduce(f64::max),
+        }
+    };
+    let values = join.on.iter().map(of_pair).try_fold(1.0, |all, one| Some(all * one?))?;
+    (!join.on.is_empty()).then(|| values.clamp(1.0, most.max(1.0)))
 }
 
 fn limited(rows: RowCount, skip: usize, fetch: Option<usize>) -> RowCount {

@@ -6,6 +6,10 @@ use tombolo_connector::{ColumnStatistics, Scan};
 /// The share of rows that pass a condition of which nothing is known: the engine's own default.
 const UNKNOWN: f64 = 0.2;
 
+/// What a further letter of a pattern leaves of them, and the least that is expected to match one.
+const LETTER: f64 = 0.7;
+const LEAST_MATCHING: f64 = 0.01;
+
 /// The most conditions that are held to be independent of each other; further ones mostly say the same again.
 const INDEPENDENT: usize = 4;
 
@@ -52,12 +56,24 @@ fn share<'a>(predicate: &Expr, known: &dyn Fn(&str) -> Option<&'a ColumnStatisti
             }),
             _ => None,
         },
+        Expr::Like(like) if !like.case_insensitive => matching(&like.pattern).map(|share| {
+            let present = of(&like.expr).map_or(1.0, present);
+            if like.negated { present - share } else { share }
+        }),
         Expr::IsNull(expr) => of(expr).and_then(|column| column.null_fraction),
         Expr::IsNotNull(expr) => of(expr).and_then(|column| column.null_fraction).map(|nulls| 1.0 - nulls),
         Expr::Not(expr) => Some(1.0 - share(expr, known)),
         _ => None,
     };
     found.unwrap_or(UNKNOWN).clamp(0.0, 1.0)
+}
+
+/// The share of texts that match a pattern: the fewer, the more letters it has.
+fn matching(pattern: &Expr) -> Option<f64> {
+    let Expr::Literal(value, _) = pattern else { return None };
+    let letters = value.try_as_str()??.chars().filter(|letter| !matches!(letter, '%' | '_')).count();
+    let further = i32::try_from(letters.checked_sub(1)?).unwrap_or(i32::MAX);
+    Some((UNKNOWN * LETTER.powi(further)).max(LEAST_MATCHING))
 }
 
 fn present(column: &ColumnStatistics) -> f64 {
@@ -151,6 +167,14 @@ mod tests {
             (col("a").eq(lit(7_i64)).or(col("a").is_null()), 0.55),
             (col("a").eq(lit(7_i64)).and(col("a").is_not_null()), 0.45),
             (col("b").eq(lit(7_i64)), 0.2),
+            (col("b").like(lit("a%")), 0.2),
+            (col("b").like(lit("abc%")), 0.2 * 0.7 * 0.7),
+            (col("b").like(lit("%a_b%c%")), 0.2 * 0.7 * 0.7),
+            (col("b").like(lit("%a long text of which little is expected%")), 0.01),
+            (col("a").not_like(lit("abc%")), 0.9 - 0.2 * 0.7 * 0.7),
+            // Nothing is known of what matches all, and of another column.
+            (col("b").like(lit("%")), 0.2),
+            (col("b").like(col("a")), 0.2),
         ] {
             let found = of(&predicate);
             assert!((found - wanted).abs() < 1e-9, "{predicate}: {found}, not {wanted}");

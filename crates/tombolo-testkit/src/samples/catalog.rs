@@ -105,6 +105,7 @@ fn statistics(table: &Table, server: Server) -> TableStatistics {
     TableStatistics {
         rows: RowCount::Estimated(rows as u64),
         bytes: None,
+        cached: None,
         columns: table.columns.iter().enumerate().map(column).collect(),
     }
 }

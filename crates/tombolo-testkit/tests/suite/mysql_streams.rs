@@ -130,6 +130,35 @@ async fn ranges_of_a_key_have_every_row_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_with_all_columns_that_are_read_is_read_in_ranges_of_its_own() {
+    let Some(server) = mariadb().await else { return };
+    let statements = [
+        "CREATE TABLE {db}.pairs (a int NOT NULL, b int NOT NULL, maybe int, n int NOT NULL, word varchar(200) NOT NULL, PRIMARY KEY (a, b), \
+         INDEX by_b (b), INDEX by_maybe (maybe), INDEX by_n_b (n, b)) ENGINE = InnoDB",
+        "INSERT INTO {db}.pairs SELECT seq DIV 4, seq * 7919 % 40000, nullif(seq % 5, 0), seq % 10, repeat('w', 80) \
+         FROM {db}.seq_1_to_40000",
+        "ANALYZE TABLE {db}.pairs",
+    ];
+    let site = database(server, &statements).await;
+    let (several, one) = (engine(site.options(), 4), engine(site.options(), 1));
+    for (sql, key) in [
+        ("SELECT a, b FROM s.pairs", "b"),
+        ("SELECT b FROM s.pairs WHERE a % 3 = 1", "b"),
+        ("SELECT n, a FROM s.pairs", "n"),
+        // One that may be null leaves rows out of every range, and one that lacks a column is no help.
+        ("SELECT maybe FROM s.pairs", "a"),
+        ("SELECT b, maybe FROM s.pairs", "a"),
+        ("SELECT b, word FROM s.pairs", "a"),
+        ("SELECT b FROM s.pairs WHERE word <> ''", "a"),
+    ] {
+        let (in_parts, whole) = (ask_in_parts(&several, sql).await, ask(&one, sql).await.unwrap());
+        assert!(told(&in_parts).contains(&format!(" streams over ranges of `{key}`")), "{sql}: {}", told(&in_parts));
+        assert!(sorted(&in_parts) == sorted(&whole), "{sql}: {} of {} rows", in_parts.rows(), whole.rows());
+    }
+    assert_eq!(ask_in_parts(&several, "SELECT a, b FROM s.pairs").await.rows(), 40_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_stream_asks_for_a_range_with_about_as_many_rows() {
     let Some(server) = mariadb().await else { return };
     let statements = [

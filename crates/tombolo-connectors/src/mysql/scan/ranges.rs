@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use tombolo_connector::Result;
 
-use crate::mysql::catalog::ClusteredKey;
+use crate::mysql::catalog::RangeKey;
 use crate::mysql::client::{Connection, Row};
 use crate::mysql::native::KeyRange;
 
@@ -29,7 +29,7 @@ struct Cell {
 pub(super) async fn ranges(
     connection: &mut Connection,
     table: &str,
-    key: &ClusteredKey,
+    key: &RangeKey,
     streams: usize,
 ) -> Result<Option<Vec<KeyRange>>> {
     let (column, index) = (quoted(&key.column), quoted(&key.index));

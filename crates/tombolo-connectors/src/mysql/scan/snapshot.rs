@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use tombolo_connector::{Error, Result, TableRef};
 
 use super::{BEGIN, Parts, ranges};
-use crate::mysql::catalog::{ClusteredKey, engine_query};
+use crate::mysql::catalog::{RangeKey, engine_query};
 use crate::mysql::client::{Client, Lease, Row};
 use crate::mysql::native::{KeyRange, MysqlDialect};
 use crate::sql::Dialect;
@@ -41,7 +41,7 @@ pub(super) struct Part {
     stream: usize,
     streams: usize,
     table: TableRef,
-    key: ClusteredKey,
+    key: RangeKey,
     reading: Arc<OnceCell<Reading>>,
 }
 

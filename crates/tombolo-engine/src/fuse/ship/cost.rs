@@ -5,7 +5,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use tombolo_connector::Scan;
 
 use super::rule::estimated_rows;
-use crate::cost::{KeyTarget, ROW_WINDOWED, distinct, is_indexed, largest_table};
+use crate::cost::{KeyTarget, Looks, ROW_WINDOWED, distinct, is_in_order_of, is_indexed, stored_rows};
 use crate::execute::{SourceScanExec, inputs};
 
 /// What is known of a scan whose output columns `columns` are compared with keys. `partners` is the number of distinct keys
@@ -19,18 +19,25 @@ pub(super) fn target(
 ) -> KeyTarget {
     let tree = &scan.scan().scan;
     let statistics = scan.scan_statistics();
-    let looked_at = largest_table(tree);
-    let rows = statistics.rows.value().map_or(looked_at, |rows| rows as f64);
+    let source = &scan.scan().source;
+    let looks = Looks::of(source, tree);
+    let rows = statistics.rows.value().map_or(looks.rows, |rows| rows as f64);
+    let is_in_order = |at: &usize| {
+        tree.column_origin(*at).is_some_and(|(table, column)| {
+            stored_rows(&table.description) == looks.rows && is_in_order_of(&table.description, column.field.name())
+        })
+    };
     let known = columns.iter().filter_map(|at| distinct(tree, *at)).reduce(f64::max);
     KeyTarget {
-        looked_at,
+        looks,
         rows,
         row_bytes: statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows),
         is_grouped: tree.any(&|scan| matches!(scan, Scan::Aggregate(_))),
+        is_in_order: columns.iter().any(is_in_order),
         is_indexed: columns.iter().any(|at| is_indexed(tree, *at)),
-        distinct: known.or(partners).unwrap_or(looked_at / 10.0).max(1.0),
+        distinct: known.or(partners).unwrap_or(looks.rows / 10.0).max(1.0),
         request_keys: request_keys.max(1),
-        speed: scan.scan().source.speed(),
+        speed: source.speed(),
         spared,
     }
 }

@@ -20,6 +20,7 @@ mod one_row;
 mod optional;
 mod partition_order;
 mod rule;
+mod same_types;
 mod single_values;
 mod skip_order;
 mod sort_keys;
@@ -47,6 +48,7 @@ use one_row::OneRowRule;
 use optional::OptionalRule;
 use rule::EachNode;
 pub(super) use rule::{EachOperator, Rewritten, each_expression};
+use same_types::SameTypesRule;
 use sort_keys::SortKeysRule;
 pub(crate) use unordered::UnorderedExec;
 
@@ -58,6 +60,7 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
             "eliminate_duplicated_expr" => rules.push(Arc::new(SortKeysRule(rule))),
             "extract_equijoin_predicate" => rules.push(Arc::new(NullEqualityRule::of_equalities(rule))),
             "eliminate_cross_join" => rules.push(Arc::new(NullEqualityRule::of_cross_joins(rule))),
+            "single_distinct_aggregation_to_group_by" => rules.push(Arc::new(SameTypesRule(rule))),
             "push_down_filter" => rules.extend([each_node(literal_sides::RULE), Arc::new(OneRowRule(rule)) as _]),
             "decorrelate_predicate_subquery" => {
                 rules.extend([each_node(empty_groups::RULE), each_node(computed_not_in::RULE), rule]);

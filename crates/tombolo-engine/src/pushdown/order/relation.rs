@@ -8,7 +8,7 @@ use tombolo_connector::{Answer, Connector, KeySupport, RowCount, Scan};
 
 use super::graph::Relation;
 use crate::catalog::Source;
-use crate::cost::{KeyTarget, Speed, UNKNOWN_ROWS, largest_table};
+use crate::cost::{KeyTarget, Looks, Speed, UNKNOWN_ROWS, is_in_order_of};
 use crate::plan::{BaseColumn, base_column, estimated_rows, is_of_one_table};
 use crate::pushdown::SourceScan;
 use crate::pushdown::candidate::Candidate;
@@ -42,8 +42,8 @@ pub(super) struct Read {
     /// Rows that come from the source, of so many bytes each where that is known.
     pub(super) rows: f64,
     pub(super) row_bytes: Option<f64>,
-    /// Rows that the source has to look at.
-    pub(super) looked_at: f64,
+    /// What the source has to look at.
+    pub(super) looks: Looks,
     /// How fast the source answers.
     pub(super) speed: Speed,
 }
@@ -107,7 +107,7 @@ impl Measure {
         let mut targets = self.targets.borrow_mut();
         let known = targets.entry(column.clone()).or_insert_with(|| self.target(column, batch_keys));
         let Asked { mut target, distinct } = (*known)?;
-        target.distinct = distinct.or(partners).unwrap_or(target.looked_at / 10.0).max(1.0);
+        target.distinct = distinct.or(partners).unwrap_or(target.looks.rows / 10.0).max(1.0);
         Some(target)
     }
 
@@ -119,13 +119,14 @@ impl Measure {
             return None;
         }
         let base = self.base(column);
-        let is_indexed = base.is_some_and(|base| base.table.description().leads_index(&[base.name.as_str()]));
+        let is_indexed = base.as_ref().is_some_and(|base| base.table.description().leads_index(&[base.name.as_str()]));
         let target = KeyTarget {
-            looked_at: read.looked_at,
+            looks: read.looks,
             rows: read.rows,
             row_bytes: read.row_bytes,
             is_grouped: read.scan.any(&|scan| matches!(scan, Scan::Aggregate(_))),
             is_indexed,
+            is_in_order: base.is_some_and(|base| is_in_order_of(base.table.description(), &base.name)),
             distinct: 1.0,
             request_keys: max_keys.min(batch_keys).max(1),
             speed: read.speed,
@@ -144,13 +145,13 @@ impl Measure {
 impl Read {
     fn of(source: &Source, connector: Arc<dyn Connector>, scan: Arc<Scan>) -> Self {
         let statistics = source.estimate(connector.as_ref(), &scan);
-        let looked_at = largest_table(&scan);
+        let looks = Looks::of(source, &scan);
         let rows = match statistics.rows {
-            RowCount::Unknown => looked_at,
-            known => known.value().map_or(looked_at, |rows| rows as f64),
+            RowCount::Unknown => looks.rows,
+            known => known.value().map_or(looks.rows, |rows| rows as f64),
         };
         let row_bytes = statistics.bytes.filter(|_| rows > 0.0).map(|bytes| bytes as f64 / rows);
-        Self { connector, scan, rows, row_bytes, looked_at, speed: source.speed() }
+        Self { connector, scan, rows, row_bytes, looks, speed: source.speed() }
     }
 
     pub(super) fn takes_keys(&self) -> bool {

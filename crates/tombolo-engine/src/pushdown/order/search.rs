@@ -7,7 +7,7 @@ use tombolo_connector::{Scan, ScanJoin};
 
 use super::graph::{Condition, Dependent, Equality, Graph, Set, Tree, bit};
 use super::relation::{Measure, Read};
-use crate::cost::{ROW_BUILT, ROW_JOINED, ROW_LOOKED_AT, ROW_PROBED, Speed};
+use crate::cost::{ROW_BUILT, ROW_JOINED, ROW_PROBED, Speed};
 use crate::pushdown::walk::Walk;
 use crate::settings::{JoinOrder, KeyShipping, Strategy};
 
@@ -196,11 +196,11 @@ impl<'a> Search<'a> {
         let read = measure.read.as_ref();
         let reads = read.map_or(0.0, |read| {
             let Speed { request_ms, .. } = read.speed;
-            request_ms + read.looked_at * ROW_LOOKED_AT + read.speed.moved(read.rows, read.row_bytes)
+            request_ms + read.looks.ms + read.speed.moved(read.rows, read.row_bytes)
         });
         let there = read.filter(|_| measure.candidate.is_some()).map(|read| There {
             tree: Tree::Leaf(at),
-            looks: read.looked_at * ROW_LOOKED_AT,
+            looks: read.looks.ms,
             joins: 0.0,
             row_bytes: read.row_bytes,
             speed: read.speed,
