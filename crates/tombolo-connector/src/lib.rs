@@ -14,6 +14,7 @@ mod describe;
 mod error;
 mod fingerprint;
 pub mod layer;
+pub mod looks;
 mod offer;
 pub mod options;
 mod query_state;

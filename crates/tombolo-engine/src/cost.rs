@@ -1,18 +1,15 @@
 //! What work costs, in milliseconds: guesses for a source on the same network, by which strategies are compared, and what was
 //! seen of a source in their place. Used by the stages that choose between strategies.
 
-mod looks;
+use tombolo_connector::Scan;
+pub(crate) use tombolo_connector::looks::{
+    Looks, ROW_FOUND, ROW_LOOKED_AT, UNKNOWN_ROWS, is_in_order_of, largest_table, stored_rows,
+};
 
-use tombolo_connector::{Scan, TableDescription};
-
-pub(crate) use looks::{Looks, is_in_order_of};
+use crate::catalog::Source;
 
 /// What a request costs beside its rows, where nothing was seen: the way there and back, and its planning in the source.
 const REQUEST: f64 = 0.7;
-/// A row that a source looks at.
-pub(crate) const ROW_LOOKED_AT: f64 = 0.000_1;
-/// A row that a source finds by an index.
-pub(crate) const ROW_FOUND: f64 = 0.000_4;
 /// A key in a request: to print, to parse, and to look up in an index or in a table that the source makes of the keys.
 pub(crate) const KEY_FOUND: f64 = 0.005;
 pub(crate) const KEY_COMPARED: f64 = 0.000_7;
@@ -41,8 +38,7 @@ pub(crate) const ROW_WINDOWED: f64 = 0.002;
 /// What is done with a row here of a join and its groups.
 pub(crate) const ROW_WORKED_ON: f64 = ROW_BUILT + ROW_GROUPED;
 
-/// What a table or a column is held to have where nothing is known.
-pub(crate) const UNKNOWN_ROWS: f64 = 1_000_000.0;
+/// What a row is held to have where nothing is known.
 const UNKNOWN_BYTES: f64 = 64.0;
 
 /// How fast a source answers.
@@ -77,14 +73,12 @@ pub(crate) fn grouped(rows: f64, groups: f64) -> f64 {
     rows * if groups < FEW_GROUPS { ROW_OF_FEW_GROUPS } else { ROW_OF_MANY_GROUPS }
 }
 
-/// How many rows a table has.
-pub(crate) fn stored_rows(table: &TableDescription) -> f64 {
-    table.statistics.rows.value().map_or(UNKNOWN_ROWS, |rows| rows as f64)
-}
-
-/// How many rows the largest table of a tree has.
-pub(crate) fn largest_table(scan: &Scan) -> f64 {
-    scan.tables().iter().map(|table| stored_rows(&table.description)).fold(0.0, f64::max)
+/// What a source that is connected has to look at for a sub-query.
+pub(crate) fn looks(source: &Source, scan: &Scan) -> Looks {
+    Looks::of(scan, &|scan| {
+        let connector = source.connector_if_connected()?;
+        source.estimate(connector.as_ref(), scan).rows.value().map(|rows| rows as f64)
+    })
 }
 
 /// How many distinct values a stored column has, where its source knows.

@@ -103,3 +103,69 @@ fn width(scan: &Scan, field: &Field) -> Option<f64> {
         Some(known.unwrap_or(32.0) + 4.0)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::DataType;
+    use datafusion::common::{DFSchema, NullEquality, TableReference};
+    use datafusion::logical_expr::{col, lit};
+    use tombolo_connector::{ColumnDescription, ScanTable, TableDescription, TableKind, TableRef};
+
+    use super::*;
+
+    /// A table with the keys `id`, each once, `other`, of which there are 100, and `word`, of which nothing is known.
+    fn table(name: &str, rows: u64) -> Arc<Scan> {
+        let column = |name: &str| ColumnDescription::new(Arc::new(Field::new(name, DataType::Int64, true)), "bigint");
+        let columns = ["id", "other", "word"].map(column).to_vec();
+        let mut description = TableDescription::new(TableRef::new("main", name), TableKind::Table, columns);
+        description.primary_key = vec!["id".to_owned()];
+        description.statistics.rows = RowCount::Estimated(rows);
+        description.statistics.columns.entry("other".to_owned()).or_default().distinct = Some(100);
+        let name = TableReference::bare(name);
+        let schema = Arc::new(DFSchema::try_from_qualified_schema(name, &description.arrow_schema()).unwrap());
+        Arc::new(Scan::Table(ScanTable { description: Arc::new(description), columns: vec![0, 1, 2], schema }))
+    }
+
+    fn rows(join_type: JoinType, pairs: &[(&str, &str)]) -> u64 {
+        // A fifth of 5,000.
+        let (facts, few) = (table("facts", 20_000), table("few", 5_000));
+        let few = Arc::new(Scan::Filter { predicates: vec![col("few.word").eq(lit(1_i64))], input: few });
+        let schema = Arc::new(facts.schema().join(few.schema()).unwrap());
+        let on =
+            pairs.iter().map(|(left, right)| (col(format!("facts.{left}")), col(format!("few.{right}")))).collect();
+        let join = ScanJoin {
+            left: facts,
+            right: few,
+            join_type,
+            on,
+            condition: None,
+            null_equality: NullEquality::NullEqualsNothing,
+            null_aware: false,
+            schema,
+        };
+        estimated_rows(&Scan::Join(join)).value().unwrap()
+    }
+
+    #[test]
+    fn a_join_has_its_rows_by_the_values_of_its_keys() {
+        for (join_type, pairs, wanted) in [
+            // One that refers to the other: a fifth of these is there.
+            (JoinType::Inner, [("other", "id")].as_slice(), 4_000),
+            (JoinType::Left, &[("other", "id")], 20_000),
+            (JoinType::LeftSemi, &[("other", "id")], 4_000),
+            (JoinType::LeftAnti, &[("other", "id")], 20_000),
+            // Both have each value more than once.
+            (JoinType::Inner, &[("other", "other")], 200_000),
+            (JoinType::RightSemi, &[("other", "other")], 1_000),
+            // Two keys have more values, and no more than there are rows.
+            (JoinType::Inner, &[("other", "other"), ("id", "id")], 1_000),
+            // Where nothing is known, it is the larger side.
+            (JoinType::Inner, &[("word", "word")], 20_000),
+            (JoinType::LeftSemi, &[("word", "word")], 20_000),
+        ] {
+            assert_eq!(rows(join_type, pairs), wanted, "{join_type} {pairs:?}");
+        }
+    }
+}

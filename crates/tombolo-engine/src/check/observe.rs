@@ -6,7 +6,7 @@ use tombolo_connector::{Connector, Scan};
 use super::build::sub_query;
 use super::receipt::SubQueryOutcome;
 use crate::catalog::{HereCost, Source, WholeRead, has_work};
-use crate::cost::{Looks, ROW_WORKED_ON};
+use crate::cost::{ROW_WORKED_ON, looks};
 use crate::execute::SourceScanExec;
 
 /// Takes note of what was seen of sub-queries that were read whole, for those who estimate the next ones.
@@ -65,7 +65,7 @@ fn expected_here(source: &Source, connector: &dyn Connector, scan: &Scan) -> Opt
     let estimate = source.estimate(connector, scan);
     let (rows, bytes) = (estimate.rows.value()?, estimate.bytes?);
     let (count, speed) = (rows as f64, source.speed());
-    let looked_at = Looks::of(source, scan).ms;
+    let looked_at = looks(source, scan).ms;
     let moved = speed.moved(count, (rows > 0).then(|| bytes as f64 / count));
     Some(HereCost { ms: speed.request_ms + looked_at + moved + count * ROW_WORKED_ON, bytes })
 }

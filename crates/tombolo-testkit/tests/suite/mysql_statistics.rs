@@ -1,8 +1,10 @@
 //! What MySQL and MariaDB know of the values of columns, in estimates and in ranges of keys.
 
+use std::time::Duration;
+
 use tombolo_connector::{ColumnStatistics, Options, TableDescription};
 use tombolo_engine::{Engine, JoinOrder, KeyShipping, QueryOptions, Settings, Strategy};
-use tombolo_testkit::harness::{Harness, MysqlHarness, Site};
+use tombolo_testkit::harness::{Harness, MysqlHarness, RemoteLog, Site};
 use tombolo_testkit::{Lab, ask};
 
 use crate::key_shipping::{assert_same, shipped};
@@ -182,5 +184,71 @@ async fn a_range_of_keys_is_asked_for_where_mysql_knows_a_columns_values() {
         assert!(told.contains("as a range"), "{title}: {told}");
         assert_eq!(known.0, rows);
         assert_eq!(rows, 5, "{title}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_tells_how_much_of_it_the_server_has_room_for() {
+    for server in [MysqlHarness::MARIADB, MysqlHarness::MYSQL57, MysqlHarness::MYSQL9] {
+        if let Some(missing) = server.missing() {
+            println!("skipped: {missing}");
+            continue;
+        }
+        let site = server.open("room", &[]).await.unwrap();
+        let statements = [
+            format!("USE {}", site.schema()),
+            "CREATE TABLE pooled (id int PRIMARY KEY) ENGINE = InnoDB".to_owned(),
+            "CREATE TABLE apart (id int PRIMARY KEY) ENGINE = MyISAM".to_owned(),
+            "INSERT INTO apart VALUES (1)".to_owned(),
+        ];
+        server.run(&statements).await.unwrap();
+        let (_lab, engine) = engine(site.options());
+        for (table, wanted) in [("s.pooled", Some(1.0)), ("s.apart", None)] {
+            let (_, description) = engine.describe_table(table).await.unwrap();
+            assert_eq!(description.statistics.cached, wanted, "{table} of {}", server.title);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_joins_by_an_index_where_that_is_expected_to_find_what_it_takes_in_less_time() {
+    let server = MysqlHarness::MARIADB;
+    if let Some(missing) = server.missing() {
+        println!("skipped: {missing}");
+        return;
+    }
+    let site = server.open("joined", &[]).await.unwrap();
+    let schema = site.schema();
+    let statements = [
+        format!("CREATE TABLE {schema}.parts (id int PRIMARY KEY, name varchar(40) NOT NULL) ENGINE = InnoDB"),
+        format!("INSERT INTO {schema}.parts SELECT seq, concat('part number ', seq) FROM {schema}.seq_1_to_10000"),
+        format!(
+            "CREATE TABLE {schema}.pairs (part int, supplier int, n int, PRIMARY KEY (part, supplier)) ENGINE = InnoDB"
+        ),
+        format!("INSERT INTO {schema}.pairs SELECT seq DIV 4, seq, seq % 1000 FROM {schema}.seq_1_to_40000"),
+        format!("ANALYZE TABLE {schema}.parts, {schema}.pairs"),
+    ];
+    server.run(&statements).await.unwrap();
+    let (_lab, engine) = engine(site.options());
+    for (sql, rows, by_index) in [
+        (
+            "SELECT supplier FROM s.pairs WHERE part IN (SELECT id FROM s.parts WHERE name LIKE 'part number 777%')",
+            44,
+            true,
+        ),
+        ("SELECT supplier FROM s.pairs JOIN s.parts ON part = id WHERE name LIKE 'part number 777%'", 44, true),
+        ("SELECT supplier FROM s.pairs JOIN s.parts ON part = id", 39_997, false),
+        ("SELECT supplier FROM s.pairs JOIN s.parts ON n = id AND id < 3", 80, false),
+        ("SELECT id FROM s.parts", 10_000, false),
+    ] {
+        // What was asked before is before it in the server's log too.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let log = RemoteLog::listen("s");
+        let answer = ask(&engine, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}: {:?}", error.detail()));
+        let asked: Vec<String> = site.remote_log(&log).await.into_iter().map(|event| event.text).collect();
+        assert_eq!(answer.rows(), rows, "{sql}");
+        assert_eq!(answer.receipt.sub_queries.len(), 1, "{sql}");
+        let is_set = asked.iter().any(|text| text.contains("join_cache_level = 2 FOR SELECT"));
+        assert_eq!(is_set, by_index, "{sql}: {asked:?}");
     }
 }

@@ -5,7 +5,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use tombolo_connector::Scan;
 
 use super::rule::estimated_rows;
-use crate::cost::{KeyTarget, Looks, ROW_WINDOWED, distinct, is_in_order_of, is_indexed, stored_rows};
+use crate::cost::{KeyTarget, ROW_WINDOWED, distinct, is_in_order_of, is_indexed, looks, stored_rows};
 use crate::execute::{SourceScanExec, inputs};
 
 /// What is known of a scan whose output columns `columns` are compared with keys. `partners` is the number of distinct keys
@@ -20,7 +20,7 @@ pub(super) fn target(
     let tree = &scan.scan().scan;
     let statistics = scan.scan_statistics();
     let source = &scan.scan().source;
-    let looks = Looks::of(source, tree);
+    let looks = looks(source, tree);
     let rows = statistics.rows.value().map_or(looks.rows, |rows| rows as f64);
     let is_in_order = |at: &usize| {
         tree.column_origin(*at).is_some_and(|(table, column)| {

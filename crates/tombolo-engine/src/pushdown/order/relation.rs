@@ -8,7 +8,7 @@ use tombolo_connector::{Answer, Connector, KeySupport, RowCount, Scan};
 
 use super::graph::Relation;
 use crate::catalog::Source;
-use crate::cost::{KeyTarget, Looks, Speed, UNKNOWN_ROWS, is_in_order_of};
+use crate::cost::{KeyTarget, Looks, Speed, UNKNOWN_ROWS, is_in_order_of, looks};
 use crate::plan::{BaseColumn, base_column, estimated_rows, is_of_one_table};
 use crate::pushdown::SourceScan;
 use crate::pushdown::candidate::Candidate;
@@ -145,7 +145,7 @@ impl Measure {
 impl Read {
     fn of(source: &Source, connector: Arc<dyn Connector>, scan: Arc<Scan>) -> Self {
         let statistics = source.estimate(connector.as_ref(), &scan);
-        let looks = Looks::of(source, &scan);
+        let looks = looks(source, &scan);
         let rows = match statistics.rows {
             RowCount::Unknown => looks.rows,
             known => known.value().map_or(looks.rows, |rows| rows as f64),
