@@ -104,7 +104,8 @@ impl<'a> Groups<'a> {
             _ => None,
         });
         let keys = keys.collect::<Option<Vec<_>>>()?;
-        if keys.is_empty() {
+        // Of groups alone there is nothing that a window would compute.
+        if keys.is_empty() || calls.is_empty() {
             return None;
         }
         let made = (0..keys.len()).map(|index| stand_in('k', index));
