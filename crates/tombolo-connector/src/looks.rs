@@ -60,10 +60,10 @@ impl Kept {
 impl Looks {
     /// What is looked at for a sub-query, of whose parts `rows_of` says how many rows they are expected to have.
     pub fn of(scan: &Scan, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> Self {
-        let tables = scan.tables();
-        let largest = tables.iter().max_by(|a, b| stored_rows(&a.description).total_cmp(&stored_rows(&b.description)));
-        let kept = largest.map(|table| Kept::of(&table.description)).unwrap_or_default();
-        Self { rows: largest_table(scan), ms: all(scan, rows_of), kept }
+        let tables = scan.tables().into_iter().map(|table| table.description.as_ref());
+        let largest = tables.max_by(|a, b| stored_rows(a).total_cmp(&stored_rows(b)));
+        let kept = largest.map(Kept::of).unwrap_or_default();
+        Self { rows: largest.map_or(0.0, stored_rows), ms: all(scan, rows_of), kept }
     }
 
     /// Whether there is more in the largest table than the source has room for in its memory.
@@ -90,11 +90,7 @@ pub fn largest_table(scan: &Scan) -> f64 {
 /// Whether a sub-query has joins, and each of them takes less by an index than by reading both sides.
 pub fn joins_by_index(scan: &Scan, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> bool {
     let is_better = |scan: &Scan| match scan {
-        Scan::Join(join) => {
-            let both = all(&join.left, rows_of) + all(&join.right, rows_of);
-            let ways = [looked_up(join, true, rows_of), looked_up(join, false, rows_of)];
-            ways.into_iter().flatten().any(|way| way < both)
-        }
+        Scan::Join(join) => matches!(ways(join, rows_of), (both, Some(by_index)) if by_index < both),
         _ => true,
     };
     scan.any(&|scan| matches!(scan, Scan::Join(_))) && !scan.any(&|scan| !is_better(scan))
@@ -102,22 +98,28 @@ pub fn joins_by_index(scan: &Scan, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> bo
 
 /// The milliseconds that it takes a source to look at all that a sub-query needs.
 fn all(scan: &Scan, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> f64 {
-    let both = || scan.inputs().into_iter().map(|input| all(input, rows_of)).sum::<f64>();
     match scan {
         Scan::Table(table) => {
             let pages = if is_in_an_index(table) { 0.0 } else { Kept::of(&table.description).all() };
             stored_rows(&table.description) * ROW_LOOKED_AT + pages
         }
         Scan::Join(join) => {
-            let ways = [looked_up(join, true, rows_of), looked_up(join, false, rows_of)];
-            ways.into_iter().flatten().fold(both(), f64::min)
+            let (both, by_index) = ways(join, rows_of);
+            by_index.map_or(both, |by_index| by_index.min(both))
         }
-        _ => both(),
+        _ => scan.inputs().into_iter().map(|input| all(input, rows_of)).sum(),
     }
 }
 
-/// What a join takes that looks up the rows of one side in an index of the other side's table.
-fn looked_up(join: &ScanJoin, from_left: bool, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> Option<f64> {
+/// What a join takes that reads both sides, and the least that it takes by an index, where one serves.
+fn ways(join: &ScanJoin, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> (f64, Option<f64>) {
+    let [left, right] = [&join.left, &join.right].map(|side| all(side, rows_of));
+    let by_index = [looked_up(join, true, left, rows_of), looked_up(join, false, right, rows_of)];
+    (left + right, by_index.into_iter().flatten().reduce(f64::min))
+}
+
+/// What a join takes that looks up the rows of one side, for which `outer_ms` are needed, in an index of the other side's table.
+fn looked_up(join: &ScanJoin, from_left: bool, outer_ms: f64, rows_of: &dyn Fn(&Scan) -> Option<f64>) -> Option<f64> {
     let is_possible = match join.join_type {
         JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => true,
         JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark => from_left,
@@ -126,31 +128,21 @@ fn looked_up(join: &ScanJoin, from_left: bool, rows_of: &dyn Fn(&Scan) -> Option
     };
     let (outer, inner): (&Arc<Scan>, &Arc<Scan>) =
         if from_left { (&join.left, &join.right) } else { (&join.right, &join.left) };
-    if !is_possible || !is_of_one_table(inner) {
+    if !is_possible {
         return None;
     }
+    let table = inner.plain_table()?.description.as_ref();
     let keys = join.on.iter().map(|(left, right)| if from_left { right } else { left });
     let columns = keys.filter_map(|key| {
         let Expr::Column(column) = key else { return None };
-        inner.column_origin(inner.schema().maybe_index_of_column(column)?)
+        Some(inner.column_origin(inner.schema().maybe_index_of_column(column)?)?.1.field.name())
     });
     let rows = rows_of(outer)?;
-    let ways = columns.filter_map(|(table, column)| {
-        let (table, name) = (table.description.as_ref(), column.field.name());
-        table.leads_index(&[name.as_str()]).then(|| {
-            let found = rows * stored_rows(table) / table.distinct(name).unwrap_or_else(|| stored_rows(table)).max(1.0);
-            found * ROW_FOUND + Kept::of(table).found(rows, found, is_in_order_of(table, name))
-        })
+    let ways = columns.filter(|name| table.leads_index(&[name.as_str()])).map(|name| {
+        let found = rows * stored_rows(table) / table.distinct(name).unwrap_or_else(|| stored_rows(table)).max(1.0);
+        found * ROW_FOUND + Kept::of(table).found(rows, found, is_in_order_of(table, name))
     });
-    Some(all(outer, rows_of) + rows * ROW_LOOKED_UP + ways.reduce(f64::min)?)
-}
-
-fn is_of_one_table(scan: &Scan) -> bool {
-    match scan {
-        Scan::Table(_) => true,
-        Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => is_of_one_table(input),
-        _ => false,
-    }
+    Some(outer_ms + rows * ROW_LOOKED_UP + ways.reduce(f64::min)?)
 }
 
 /// Whether rows that have one value of a column are kept beside each other.

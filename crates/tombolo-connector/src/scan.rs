@@ -169,6 +169,15 @@ impl Scan {
         }
     }
 
+    /// The table of a tree that only filters, computes and names, so that each of its rows comes of one of the table's.
+    pub fn plain_table(&self) -> Option<&ScanTable> {
+        match self {
+            Self::Table(table) => Some(table),
+            Self::Filter { input, .. } | Self::Project { input, .. } | Self::Alias { input, .. } => input.plain_table(),
+            _ => None,
+        }
+    }
+
     /// The stored column that an output column is, unchanged, and its table; `None` where it is computed or of several inputs.
     pub fn column_origin(&self, at: usize) -> Option<(&ScanTable, &ColumnDescription)> {
         match self {

@@ -232,15 +232,12 @@ pub(super) async fn describe_table(
     let is_view = text(head, 1) == "VIEW";
     let mut description =
         TableDescription::new(table.clone(), if is_view { TableKind::View } else { TableKind::Table }, columns);
+    let pool = of(POOL_BYTES).next().and_then(|pool| number(pool, 1));
+    let pool = pool.filter(|_| profile.engine.as_deref() == Some("InnoDB"));
     description.statistics = TableStatistics {
         rows: number(head, 2).filter(|_| !is_view).map_or(RowCount::Unknown, RowCount::Estimated),
         bytes: number(head, 3),
-        cached: of(POOL_BYTES).next().and_then(|pool| number(pool, 1)).zip(number(head, 3)).and_then(
-            |(pool, bytes)| {
-                let is_pooled = profile.engine.as_deref() == Some("InnoDB") && bytes > 0;
-                is_pooled.then(|| (pool as f64 / bytes as f64).min(1.0))
-            },
-        ),
+        cached: pool.zip(number(head, 3)).map(|(pool, bytes)| (pool as f64 / bytes.max(1) as f64).min(1.0)),
         columns: BTreeMap::default(),
     };
     // What a view has for a comment is that it is one.

@@ -14,7 +14,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 use tombolo_connector::looks::joins_by_index;
-use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, ScanTable, TableRef};
+use tombolo_connector::{Error, ErrorCode, KeyBatch, QueryContext, Result, Scan, ScanReader, TableRef};
 
 use self::column::{ColumnReader, Wire};
 use self::snapshot::{Share, Snapshots};
@@ -68,7 +68,7 @@ pub(super) enum Parts {
 
 /// Cuts a large table that is read row by row into ranges of its key.
 pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize) -> Parts {
-    let Some(found) = plain_table(scan) else { return Parts::One(None) };
+    let Some(found) = scan.plain_table() else { return Parts::One(None) };
     let Some(profile) = TableProfile::of(&found.description) else { return Parts::One(None) };
     let worth = usize::try_from(profile.data_bytes / config.stream_bytes).unwrap_or(MAX_STREAMS);
     let streams = worth.min(wanted).min(MAX_STREAMS);
@@ -85,15 +85,6 @@ pub(super) fn parts(scan: &Scan, config: &Config, server: &Server, wanted: usize
         (_, Some("InnoDB"), Some(_)) => one("`max_connections` leaves no second connection for it"),
         (_, Some("InnoDB"), None) => one("its rows are not kept in the order of an integer"),
         (_, engine, _) => one(&format!("tables of {} have no snapshots", engine.unwrap_or("an unknown engine"))),
-    }
-}
-
-/// The table of a tree that only filters and computes, and so may be read in parts.
-fn plain_table(scan: &Scan) -> Option<&ScanTable> {
-    match scan {
-        Scan::Table(table) => Some(table),
-        Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),
-        _ => None,
     }
 }
 

@@ -54,7 +54,9 @@ const MAX_STREAMS: usize = 16;
 
 /// Cuts a large table that is read row by row into ranges of its pages; empty where it is not worth it.
 pub(super) fn parts(scan: &Scan, stream_bytes: u64, wanted: usize) -> Vec<Pages> {
-    let Some(profile) = plain_table(scan) else { return Vec::new() };
+    let Some(profile) = scan.plain_table().and_then(|table| TableProfile::of(&table.description)) else {
+        return Vec::new();
+    };
     let pages = profile.pages.unwrap_or_default();
     let worth = pages.saturating_mul(profile.page_bytes) / stream_bytes;
     let streams = usize::try_from(worth).unwrap_or(MAX_STREAMS).min(wanted).min(MAX_STREAMS) as u64;
@@ -64,15 +66,6 @@ pub(super) fn parts(scan: &Scan, stream_bytes: u64, wanted: usize) -> Vec<Pages>
     // The table may have grown since, so the last part has no end.
     let bound = |at: u64| pages * at / streams;
     (0..streams).map(|at| Pages { from: bound(at), to: (at + 1 < streams).then(|| bound(at + 1)) }).collect()
-}
-
-/// The table of a tree that only filters and computes, and so may be read in parts.
-fn plain_table(scan: &Scan) -> Option<Arc<TableProfile>> {
-    match scan {
-        Scan::Table(table) => TableProfile::of(&table.description),
-        Scan::Filter { input, .. } | Scan::Project { input, .. } | Scan::Alias { input, .. } => plain_table(input),
-        _ => None,
-    }
 }
 
 impl PostgresReader {
